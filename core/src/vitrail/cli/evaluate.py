@@ -1,0 +1,86 @@
+"""`vitrail eval ID [flags]`: what a component is worth on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from vitrail.cli import flags, output
+from vitrail.errors import UsageError
+from vitrail.files import write_text
+from vitrail.loading import find_component, load
+from vitrail.specs import resolve_function
+
+app = App(name="eval", help="Measure a component on a data set.", help_flags=[], help_format="plaintext")
+
+
+@app.default
+def evaluate(
+    id: str = "",
+    /,
+    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    weights: Path | None = None,
+    device: str | None = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Measure a component on a data set; `vitrail eval ID --help` lists the flags of its evaluator.
+
+    Args:
+        id: a component as plugin/variant.
+        weights: a folder with weights; those of the package by default.
+        device: cpu, cuda, cuda:1, mps.
+        out: folder for the report and its pictures.
+        json: print JSON instead of tables.
+    """
+    if not id or id in flags.HELP_FLAGS:
+        print("Usage: vitrail eval ID [--weights DIR] [--device D] [--out DIR] [--json] [FLAGS]")
+        return
+    spec = find_component(id)
+    if not spec.evaluator:
+        raise UsageError(f"{id} offers no evaluator: its authors have not written one.")
+    evaluator = resolve_function(spec.evaluator, wanted_by=id)
+    given = {"component": None, "out": None}
+    summary = f"Measure {id}. Beside the flags below: --weights, --device, --out, --json."
+    values = flags.parse(evaluator, tokens, prog=f"vitrail eval {id}", summary=summary, given=given)
+    if values is None:
+        return
+    report = evaluator(load(id, weights=weights, device=device), **values, out=out)
+    show_report(report, json=json)
+    if out is not None:
+        import json as json_module
+
+        write_text(out / "report.json", json_module.dumps(dict(report), indent=2, default=str) + "\n")
+        output.say(f"Wrote {out / 'report.json'}.")
+
+
+def show_report(report: Mapping[str, Any], *, json: bool) -> None:
+    """A mapping as tables: plain values together, each nested mapping or list of rows as a table of its own."""
+    if json:
+        output.print_json(report)
+        return
+    plain = {name: value for name, value in report.items() if not _is_table(value)}
+    if plain:
+        output.print_mapping(plain)
+    for name, value in report.items():
+        if not _is_table(value):
+            continue
+        rows = list(value.values()) if isinstance(value, Mapping) else list(value)
+        columns = list(rows[0])
+        heads = list(value) if isinstance(value, Mapping) else None
+        output.print_table(
+            (*([""] if heads else []), *columns),
+            [
+                (*([heads[i]] if heads else []), *(output.show(row.get(column, "")) for column in columns))
+                for i, row in enumerate(rows)
+            ],
+            title=name,
+        )
+
+
+def _is_table(value: Any) -> bool:
+    rows = list(value.values()) if isinstance(value, Mapping) else value
+    return isinstance(rows, list | tuple) and bool(rows) and all(isinstance(row, Mapping) for row in rows)

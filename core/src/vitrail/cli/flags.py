@@ -1,0 +1,236 @@
+"""Command-line flags from a function's own signature: dataclass fields become flags, presets become defaults.
+
+A method writes `train(config: TrainConfig, *, out, resume=None)`, and its flags follow. The help of a field is
+the line `name: text` of the dataclass's docstring.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, field, fields, is_dataclass, make_dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, get_type_hints
+
+from cyclopts import App, Parameter
+
+from vitrail.component import from_dict
+from vitrail.errors import BrokenError, UsageError
+
+HELP_FLAGS = ("--help", "-h")
+
+
+def parse(
+    function: Callable[..., Any],
+    tokens: Sequence[str],
+    *,
+    prog: str,
+    summary: str = "",
+    given: Mapping[str, Any] = {},
+    defaults: Mapping[str, Any] = {},
+) -> dict[str, Any] | None:
+    """The keyword arguments for `function` from `tokens`; None when help was asked for and shown.
+
+    given: arguments that are known already and become no flags. defaults: a config instance for a parameter
+    that is annotated with a dataclass; its values are the flags' defaults.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    parameters, rebuilt = [], {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in given or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        hint = hints.get(parameter.name, str)
+        if isinstance(hint, type) and is_dataclass(hint):
+            flagged = _with_defaults(hint, defaults.get(parameter.name))
+            rebuilt[parameter.name] = hint
+            parameters.append(
+                parameter.replace(
+                    kind=parameter.KEYWORD_ONLY,
+                    annotation=Annotated[flagged, Parameter(name="*")],
+                    default=parameter.empty if _required(flagged) else flagged(),
+                )
+            )
+        else:
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hint))
+
+    collected: dict[str, Any] = {}
+
+    def collect(**values: Any) -> None:
+        collected.update(values)
+
+    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    collect.__annotations__ = {p.name: p.annotation for p in parameters}
+    app = App(
+        name=prog, help=summary, help_format="plaintext", result_action="return_value", version_flags=[]
+    )
+    app.default(collect)
+    if any(token in HELP_FLAGS for token in tokens):
+        app.help_print([])
+        return None
+    app(list(tokens), exit_on_error=False, print_error=False)
+    values = {p.name: collected.get(p.name, p.default) for p in parameters}
+    for name, real in rebuilt.items():
+        values[name] = _as_real(values[name], real)
+    return values
+
+
+def config_parameter(function: Callable[..., Any]) -> tuple[str, type] | None:
+    """The first parameter that is annotated with a dataclass, and that dataclass."""
+    try:
+        hints = get_type_hints(function)
+    except NameError as error:
+        raise BrokenError(
+            f"{function.__module__}:{function.__name__} has an annotation that does not resolve: {error}."
+        ) from error
+    for name in inspect.signature(function).parameters:
+        hint = hints.get(name)
+        if isinstance(hint, type) and is_dataclass(hint):
+            return name, hint
+    return None
+
+
+def presets(module: ModuleType) -> dict[str, Callable[[], Any]]:
+    """The public functions of a presets module that were written there."""
+    names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
+    found = {name: getattr(module, name) for name in names}
+    return {
+        name: value
+        for name, value in found.items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    }
+
+
+def starting_config(config_class: type, *, presets_module: str, preset: str | None, file: Path | None) -> Any:
+    """The config that flags then change: a preset, with a TOML file's values on top; None without either."""
+    start = None
+    if preset is not None:
+        if not presets_module:
+            raise UsageError(f"--preset {preset} was given, and this component has no presets.")
+        known = presets(import_module(presets_module))
+        if preset not in known:
+            raise UsageError(f"There is no preset {preset!r}; there are {', '.join(known)}.")
+        start = known[preset]()
+    if file is not None:
+        below = asdict(start) if start is not None else {}
+        start = from_dict_or_usage(config_class, _over(below, _read_toml(file)), str(file))
+    return start
+
+
+def to_toml(config: Any) -> str:
+    """A config as TOML. None is left out: it stands for 'not set', which is what its absence means."""
+    import tomli_w
+
+    return tomli_w.dumps(_plain(asdict(config)))
+
+
+def from_dict_or_usage(config_class: type, values: dict[str, Any], where: str) -> Any:
+    """`vitrail.component.from_dict`, where a mistake is the user's."""
+    try:
+        return from_dict(config_class, values, where=where)
+    except BrokenError as error:
+        raise UsageError(str(error)) from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{file} does not exist; wanted is a TOML file such as --print-config writes."
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{file} is not a TOML file that can be read: {error}.") from error
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = _over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _with_defaults(config_class: type, start: Any) -> type:
+    """A twin of a dataclass whose defaults are the values of `start`, and whose fields carry their help."""
+    hints = get_type_hints(config_class, include_extras=True)
+    texts = field_help(config_class)
+    made: list[tuple[str, Any, Any]] = []
+    for f in fields(config_class):
+        if not f.init:
+            continue
+        hint, value = hints[f.name], MISSING
+        if start is not None:
+            value = getattr(start, f.name)
+        elif f.default is not MISSING:
+            value = f.default
+        elif f.default_factory is not MISSING:
+            value = f.default_factory()
+        if isinstance(hint, type) and is_dataclass(hint):
+            twin = _with_defaults(hint, None if value is MISSING else value)
+            default = MISSING if _required(twin) else twin()
+            made.append((f.name, twin, field(default=default)))
+            continue
+        annotation = Annotated[hint, Parameter(help=texts[f.name])] if f.name in texts else hint
+        made.append(
+            (
+                f.name,
+                annotation,
+                field(default=value) if _hashable(value) else field(default_factory=partial(_same, value)),
+            )
+        )
+    return make_dataclass(config_class.__name__, made, kw_only=True, frozen=True)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _hashable(value: Any) -> bool:
+    return type(value).__hash__ is not None
+
+
+def _required(config_class: type) -> bool:
+    return any(f.default is MISSING and f.default_factory is MISSING for f in fields(config_class))
+
+
+def _as_real(twin: Any, config_class: type) -> Any:
+    hints = get_type_hints(config_class)
+    values = {}
+    for f in fields(twin):
+        value, hint = getattr(twin, f.name), hints[f.name]
+        nested = isinstance(hint, type) and is_dataclass(hint) and is_dataclass(value)
+        values[f.name] = _as_real(value, hint) if nested else value
+    try:
+        return config_class(**values)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def field_help(config_class: type) -> dict[str, str]:
+    """The text for each field, from the lines `name: text` or `name, other: text` of the class docstring."""
+    texts: dict[str, str] = {}
+    current: list[str] = []
+    names = {f.name for f in fields(config_class)}
+    for line in inspect.cleandoc(config_class.__doc__ or "").splitlines():
+        match = re.match(r"(\w+(?:, \w+)*): (.+)", line)
+        if match and set(match[1].split(", ")) <= names:
+            current = match[1].split(", ")
+            texts.update(dict.fromkeys(current, match[2].strip()))
+        elif line.startswith(" ") and current:
+            texts.update({name: f"{texts[name]} {line.strip()}" for name in current})
+        else:
+            current = []
+    return texts

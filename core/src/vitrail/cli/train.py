@@ -1,0 +1,95 @@
+"""`vitrail train NAME [--preset P] [--config FILE] [flags]`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from vitrail.cli import flags
+from vitrail.errors import UsageError
+from vitrail.loading import find_component, find_plugin
+from vitrail.specs import ComponentSpec, resolve_function
+
+# Help is asked of the method's own flags where a method is named, so the flag is not cyclopts' here.
+app = App(
+    name="train",
+    help="Train a method from a preset or a config file.",
+    help_flags=[],
+    help_format="plaintext",
+)
+
+
+@app.default
+def train(
+    name: str = "",
+    /,
+    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    preset: str | None = None,
+    config: Path | None = None,
+    print_config: Annotated[bool, Parameter(negative="")] = False,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Train a method from a preset or a config file. Every field of the method's config is a flag:
+    `vitrail train NAME --help` lists them. Several GPUs: torchrun --nproc-per-node N -m vitrail train NAME ...
+
+    Args:
+        name: a plugin, or a component as plugin/variant.
+        preset: start from one of the method's presets; `vitrail train NAME --help` names them.
+        config: a TOML file with values that go over the preset's, such as --print-config writes.
+        print_config: print the resolved config as TOML and do nothing else.
+        out: folder for checkpoints, logs and the finished weights; runs/NAME-PRESET by default.
+        resume: go on from the last checkpoint in that folder.
+    """
+    if not name or name in flags.HELP_FLAGS:
+        print("Usage: vitrail train NAME [--preset P] [--config FILE] [--out DIR] [--resume] [FLAGS]\n")
+        print((train.__doc__ or "").partition("Args:")[0].strip())
+        print("\nMethods that can be trained: " + (", ".join(_trainable()) or "none are installed"))
+        return
+    spec = _spec_with(name, "trainer")
+    trainer = resolve_function(spec.trainer, wanted_by=spec.id)
+    found = flags.config_parameter(trainer)
+    if found is None:
+        raise UsageError(f"{spec.trainer} takes no config dataclass, so it cannot be run from here.")
+    parameter, config_class = found
+    start = flags.starting_config(config_class, presets_module=spec.presets, preset=preset, file=config)
+    known = flags.presets(import_module(spec.presets)) if spec.presets else {}
+    values = flags.parse(
+        trainer,
+        tokens,
+        prog=f"vitrail train {name}",
+        summary=_summary(name, known),
+        given={"out": None, "resume": None},
+        defaults={} if start is None else {parameter: start},
+    )
+    if values is None:
+        return
+    if print_config:
+        print(flags.to_toml(values[parameter]), end="")
+        return
+    folder = out or Path("runs") / "-".join([name.replace("/", "-"), *filter(None, [preset])])
+    trainer(**values, out=folder, resume="auto" if resume else None)
+
+
+def _spec_with(name: str, verb: str) -> ComponentSpec:
+    """The component to use: `name` itself, or the first of a plugin that offers the verb."""
+    specs = (find_component(name),) if "/" in name else find_plugin(name).components
+    for spec in specs:
+        if getattr(spec, verb):
+            return spec
+    raise UsageError(f"{name} offers no {verb}: its authors have not written one.")
+
+
+def _trainable() -> list[str]:
+    from vitrail.manager import current
+
+    return sorted({spec.plugin for spec in current().components.values() if spec.trainer})
+
+
+def _summary(name: str, known: dict[str, Any]) -> str:
+    lines = [f"Train {name}. Beside the flags below: --preset, --config, --print-config, --out, --resume."]
+    lines += ["Presets: " + ", ".join(known)] if known else []
+    return "\n".join(lines)
