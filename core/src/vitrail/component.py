@@ -100,6 +100,10 @@ def read_config(folder: Path | str, config_class: type | None, spec: ComponentSp
 
 def from_dict(config_class: type, values: dict[str, Any], *, where: str) -> Any:
     """Build a frozen dataclass, nested ones included, from plain data; lists become tuples."""
+    if not isinstance(values, dict):
+        raise BrokenError(
+            f"{where} gives a {type(values).__name__} for {config_class.__name__}; wanted are its fields."
+        )
     known = {f.name for f in fields(config_class)}
     unknown = sorted(set(values) - known)
     if unknown:

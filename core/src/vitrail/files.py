@@ -27,9 +27,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
         )
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror or error}. Choose another place."
-        ) from error
+        raise _cannot_write(path, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -51,8 +49,11 @@ def atomic_folder(folder: Path | str) -> Iterator[Path]:
         raise UsageError(
             f"{folder} exists already and is not an empty folder. Choose another name, or remove it."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
@@ -69,6 +70,10 @@ def write_text(path: Path | str, text: str) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def _cannot_write(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be written: {error.strerror or error}. Choose another place.")
 
 
 def _umask() -> int:

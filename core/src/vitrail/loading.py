@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ def find_component(id: str) -> ComponentSpec:
     plugin = id.partition("/")[0]
     record = manager.current().record(plugin)
     if record is None:
-        raise _not_installed(id, plugin, known)
+        raise not_installed(id)
     if record.status != "ok":
         raise unusable(record, asked=id)
     offered = ", ".join(spec.id for spec in record.components) or "no components"
@@ -34,7 +33,7 @@ def find_plugin(name: str) -> PluginRecord:
     """The record of an installed and usable plugin."""
     record = manager.current().record(name)
     if record is None:
-        raise _not_installed(name, name, manager.current().components)
+        raise not_installed(name)
     if record.status != "ok":
         raise unusable(record, asked=name)
     return record
@@ -42,16 +41,21 @@ def find_plugin(name: str) -> PluginRecord:
 
 def unusable(record: PluginRecord, *, asked: str) -> VitrailError:
     """The error for somebody who asked for what an installed plugin would bring, if it worked."""
-    what = f"the plugin {asked}" if asked == record.name else f"{asked} cannot be used: the plugin {record.name}"
+    what = (
+        f"the plugin {asked}" if asked == record.name else f"{asked} cannot be used: the plugin {record.name}"
+    )
     kind = NotInstalledError if record.status == "disabled" else BrokenError
     return kind(f"{what} ({record.origin}) is {record.trouble}")
 
 
-def _not_installed(asked: str, plugin: str, known: Mapping[str, ComponentSpec]) -> VitrailError:
-    entry = index.plugins().get(plugin)
+def not_installed(asked: str) -> VitrailError:
+    """The error for a plugin or component of which nothing is installed: how to get it, or what is alike."""
+    entry = index.plugins().get(asked.partition("/")[0])
     if entry is not None:
         return NotInstalledError(entry.how_to_get(asked))
-    choices = sorted({*known, *index.plugins(), *(c for e in index.plugins().values() for c in e.components)})
+    known = {*manager.current().components, *(record.name for record in manager.current().records)}
+    listed = {c for entry in index.plugins().values() for c in (entry.name, *entry.components)}
+    choices = sorted(known | listed)
     near = difflib.get_close_matches(asked, choices, n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`vitrail plugins list` shows what there is."
     return UsageError(f"Nothing is known under the name {asked!r}. {hint}")

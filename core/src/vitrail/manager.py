@@ -154,7 +154,8 @@ def _components(record: PluginRecord) -> tuple[ComponentSpec, ...]:
     for spec in specs:
         if not isinstance(spec, ComponentSpec):
             raise _Rejected(
-                "broken", f"vitrail_components gave a {type(spec).__name__}; wanted are ComponentSpec objects."
+                "broken",
+                f"vitrail_components gave a {type(spec).__name__}; wanted are ComponentSpec objects.",
             )
         mismatch = check_api(spec.api)
         if mismatch:
@@ -172,14 +173,18 @@ def _components(record: PluginRecord) -> tuple[ComponentSpec, ...]:
 
 
 def _commands(record: PluginRecord) -> dict[str, Command]:
-    answer = _guarded(lambda: dict(Manager.call(record, "vitrail_commands") or {}), "its hook vitrail_commands failed")
+    answer = _guarded(
+        lambda: dict(Manager.call(record, "vitrail_commands") or {}), "its hook vitrail_commands failed"
+    )
     found: dict[str, Command] = {}
     for verb, given in answer.items():
         command = Command(target=given[0], help=given[1]) if _is_pair(given) else given
         if not isinstance(verb, str) or not _VERB.fullmatch(verb):
             raise _Rejected("broken", f"its verb {verb!r} is not lower case letters, digits and hyphens.")
         if not isinstance(command, Command) or not _is_sound(command):
-            raise _Rejected("broken", f'its verb {verb!r} is not given as ("module:app", "one line of help").')
+            raise _Rejected(
+                "broken", f'its verb {verb!r} is not given as ("module:app", "one line of help").'
+            )
         if verb in CORE_VERBS:
             raise _Rejected("conflict", f"its verb {verb!r} is one of vitrail's own.")
         found[verb] = command
@@ -246,7 +251,9 @@ def _find_conflicts(records: list[PluginRecord]) -> list[PluginRecord]:
             shared = sorted(set().union(*(claims(other) & claims(record) for other in rivals)))
             names = " and ".join(other.origin for other in rivals)
             both = "both" if len(rivals) == 1 else "all"
-            reason = f"{record.origin} and {names} {both} give {', '.join(shared)}: uninstall all but one of them."
+            reason = (
+                f"{record.origin} and {names} {both} give {', '.join(shared)}: uninstall all but one of them."
+            )
             record = replace(record, status="conflict", reason=reason, components=(), commands={}, hooks=None)
         settled.append(record)
     return settled

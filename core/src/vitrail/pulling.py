@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import os
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vitrail.cache import cached_weights, weights_folder
 from vitrail.component import CONFIG_FILE
@@ -20,6 +22,8 @@ from vitrail.specs import ComponentSpec, Weights, resolve_function
 
 CHUNK = 1 << 20
 ATTEMPTS = 4
+PAUSE = 0.2
+"""Seconds before the second attempt; doubled each time."""
 
 
 def pull_weights(spec: ComponentSpec, *, accept_licence: bool = False) -> Path:
@@ -44,8 +48,12 @@ def pull_weights(spec: ComponentSpec, *, accept_licence: bool = False) -> Path:
         return cached
     _require_licence(spec.id, weights, accept_licence)
     folder = weights_folder(spec)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.parent / f"{weights.sha256[:16]}.part"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder.parent} cannot be made ({error.strerror}). Set VITRAIL_CACHE.") from error
+    # converters may choose their reader by the suffix
+    part = folder.parent / f"{weights.sha256[:16]}.part{Path(urlsplit(weights.url).path).suffix}"
     _download(weights, part)
     with atomic_folder(folder) as temporary:
         _unpack(part, temporary, spec, weights)
@@ -54,9 +62,12 @@ def pull_weights(spec: ComponentSpec, *, accept_licence: bool = False) -> Path:
 
 
 def _require_licence(id: str, weights: Weights, accepted: bool) -> None:
-    if not weights.licence or accepted:
+    if not weights.licence:
         return
     notice = f"The weights of {id} are under: {weights.licence}"
+    if accepted:
+        print(notice, file=sys.stderr)
+        return
     if not sys.stdin.isatty():
         raise UsageError(f"{notice}. If you agree, add --accept-license.")
     print(notice, file=sys.stderr)
@@ -74,17 +85,19 @@ def _download(weights: Weights, part: Path) -> None:
         try:
             _fetch(weights, part, have)
         except urllib.error.HTTPError as error:
-            raise NotInstalledError(
-                f"{weights.url} answered {error.code} {error.reason}. It may have moved: "
-                f"see {weights.homepage or 'the page of its authors'}."
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            if attempt == ATTEMPTS - 1:
+            if error.code == 416:  # the file there ends before the byte that was asked for
+                part.unlink()
+                raise _not_the_promised(weights, f"it ends before byte {have}") from error
+            if error.code < 500:
                 raise NotInstalledError(
-                    f"{weights.url} cannot be reached ({getattr(error, 'reason', error)}). What came so far is kept; "
-                    "try again later."
+                    f"{weights.url} answered {error.code} {error.reason}. It may have moved: "
+                    f"see {weights.homepage or 'the page of its authors'}."
                 ) from error
-            time.sleep(0.2 * 2**attempt)
+            _wait_or_give_up(weights, attempt, error)
+        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _wait_or_give_up(weights, attempt, error)
     have = part.stat().st_size
     if have < weights.size:
         raise NotInstalledError(
@@ -94,10 +107,23 @@ def _download(weights: Weights, part: Path) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if have > weights.size or found != weights.sha256:
         part.unlink()
-        raise BrokenError(
-            f"{weights.url} is not the file that was promised: it has SHA-256 {found} and {have} bytes, wanted are "
-            f"{weights.sha256} and {weights.size}. It was removed. Do not use it; tell the plugin's authors."
-        )
+        raise _not_the_promised(weights, f"it has {have} bytes and SHA-256 {found}")
+
+
+def _wait_or_give_up(weights: Weights, attempt: int, error: Exception) -> None:
+    if attempt == ATTEMPTS - 1:
+        raise NotInstalledError(
+            f"{weights.url} cannot be reached ({getattr(error, 'reason', error)}). What came so far is kept; "
+            "try again later."
+        ) from error
+    time.sleep(PAUSE * 2**attempt)
+
+
+def _not_the_promised(weights: Weights, what: str) -> BrokenError:
+    return BrokenError(
+        f"{weights.url} is not the file that was promised: {what}; wanted are {weights.size} bytes and "
+        f"SHA-256 {weights.sha256}. It was not kept. Do not use it; tell the plugin's authors."
+    )
 
 
 def _fetch(weights: Weights, part: Path, have: int) -> None:
@@ -115,6 +141,10 @@ def _fetch(weights: Weights, part: Path, have: int) -> None:
     request = urllib.request.Request(weights.url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=30) as answer:
         resumed = answer.status == 206
+        promised = int(answer.headers.get("Content-Length") or 0) + (have if resumed else 0)
+        if answer.headers.get("Content-Length") and promised != weights.size:
+            part.unlink(missing_ok=True)
+            raise _not_the_promised(weights, f"it has {promised} bytes")
         columns = (
             TextColumn("download"),
             BarColumn(),

@@ -118,7 +118,7 @@ class Segmentation:
 
     def fractions(self) -> dict[str, float]:
         """The share of each class among the labelled pixels."""
-        counts = np.bincount(self.labels[self._known()].ravel(), minlength=len(self.classes))
+        counts = np.bincount(self.labels[self._known()].astype(np.int64), minlength=len(self.classes))
         total = max(int(counts.sum()), 1)
         return {name: float(count) / total for name, count in zip(self.classes, counts, strict=True)}
 
@@ -239,7 +239,7 @@ class Audio:
 
     def save(self, path: Path | str) -> Path:
         """Write a 16-bit PCM WAV file."""
-        pcm = np.rint(np.clip(self.samples, -1, 1) * 32767).astype("<i2")
+        pcm = np.clip(np.rint(self.samples * 32768), -32768, 32767).astype("<i2")  # as `open` reads it
         with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
@@ -257,6 +257,22 @@ class Clip:
     size: tuple[int, int]
     audio: Audio | None = None
 
+    def __post_init__(self) -> None:
+        _require(
+            self.fps > 0, f"a clip of {self.fps} frames a second cannot be shown; wanted is more than 0."
+        )
+
+    def checked_frames(self) -> Iterator[NDArray[np.uint8]]:
+        """The frames; InputError for one of another shape or type than promised, and when there are none."""
+        count = 0
+        for count, frame in enumerate(self.frames, start=1):
+            _require_rgb(frame, f"frame {count}")
+            _require(
+                frame.shape[:2] == self.size, f"frame {count} is {frame.shape[:2]}, the clip {self.size}."
+            )
+            yield frame
+        _require(count > 0, "the clip has no frames left; frames stream once.")
+
     def save(self, path: Path | str) -> Path:
         """Write .mp4 (needs `pip install "vitrail[video]"`), .gif, or a folder of PNG files; uses the frames up."""
         path = Path(path)
@@ -266,7 +282,7 @@ class Clip:
             self._save_gif(path)
         elif path.suffix == "":
             with atomic_folder(path) as temporary:
-                for index, frame in enumerate(self.frames):
+                for index, frame in enumerate(self.checked_frames()):
                     save_image(temporary / f"{index:06d}.png", frame)
                 if self.audio is not None:
                     self.audio.save(temporary / "audio.wav")
@@ -279,8 +295,7 @@ class Clip:
     def _save_gif(self, path: Path) -> None:
         from PIL import Image
 
-        pictures: list[PILImage.Image] = [Image.fromarray(frame) for frame in self.frames]
-        _require(len(pictures) > 0, "the clip has no frames left; frames stream once.")
+        pictures: list[PILImage.Image] = [Image.fromarray(frame) for frame in self.checked_frames()]
         with atomic_path(path) as temporary:
             pictures[0].save(
                 temporary,
@@ -322,6 +337,10 @@ def open_image(path: Path | str) -> NDArray[np.uint8]:
     path = Path(path)
     try:
         with Image.open(path) as opened:
+            _require(
+                not opened.mode.startswith(("I", "F")),  # Pillow would clip them to white
+                f"{path} holds more than 8 bits a band; wanted is an 8-bit picture.",
+            )
             return np.array(ImageOps.exif_transpose(opened).convert("RGB"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; wanted is a picture.") from error
@@ -330,6 +349,8 @@ def open_image(path: Path | str) -> NDArray[np.uint8]:
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a picture that can be read (PNG, JPEG, WebP, TIFF).") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
         raise InputError(f"{path} is damaged: {error}. Get the file again.") from error
 
 

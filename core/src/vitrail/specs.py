@@ -19,6 +19,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _RESOURCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[\w./-]+")
 
 
@@ -72,6 +73,19 @@ class Weights:
     licence: str = ""
     converter: str = ""
     homepage: str = ""
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong here, as sentences; empty when it is sound."""
+        found = []
+        if self.url and not self.url.startswith(("http://", "https://")):
+            found.append(f"weights.url {self.url!r} does not begin with https:// or http://")
+        if self.url and not (_SHA256.fullmatch(self.sha256) and self.size > 0):
+            found.append(
+                "weights.url is given without the file's sha256 (64 hexadecimal digits) and size in bytes"
+            )
+        if self.converter and not _REFERENCE.fullmatch(self.converter):
+            found.append(f"weights.converter {self.converter!r} is not of the form module:name")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +163,8 @@ class ComponentSpec:
             found.append(f"presets {self.presets!r} is not a module name")
         if self.embedded and not _RESOURCE.fullmatch(self.embedded):
             found.append(f"embedded {self.embedded!r} is not of the form package:folder")
+        if self.weights is not None:
+            found += self.weights.problems()
         return found
 
 

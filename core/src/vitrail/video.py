@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from vitrail.errors import InputError
 from vitrail.files import atomic_path
 
 if TYPE_CHECKING:
@@ -24,13 +23,9 @@ def write_mp4(path: Path, clip: Clip) -> None:
         video.width, video.height = width + width % 2, height + height % 2
         video.pix_fmt = "yuv420p"
         sound = container.add_stream("aac", rate=clip.audio.rate, layout="mono") if clip.audio else None
-        count = 0
-        for image in clip.frames:
+        for image in clip.checked_frames():
             padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             container.mux(video.encode(av.VideoFrame.from_ndarray(padded, format="rgb24")))
-            count += 1
-        if not count:
-            raise InputError("the clip has no frames left; frames stream once.")
         container.mux(video.encode())
         if sound is not None and clip.audio is not None:
             frame = av.AudioFrame.from_ndarray(clip.audio.samples[None], format="fltp", layout="mono")

@@ -5,32 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from vitrail.cli import flags, output
 from vitrail.cli.generate import HELP_SHOWN, parse_options
 from vitrail.errors import UsageError
 from vitrail.loading import find_component, load
 
-app = App(name="animate", help="Make a talking clip from sound.", help_flags=[], help_format="plaintext")
+app = flags.verb(
+    "animate",
+    usage="animate ID SOUND.wav [-o CLIP] [FLAGS]",
+    more="`vitrail animate ID --help` lists the method's own options.",
+)
 
 
 @app.default
 def animate(
-    id: str = "",
-    audio: str = "",
+    id: flags.Word = "",
+    audio: flags.Word = "",
     /,
-    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    *tokens: flags.Hidden,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("animated.mp4"),
     portrait: Path | None = None,
-    prompt: str = "",
+    prompt: flags.Text = "",
     size: tuple[int, int] | None = None,
     fps: float = 25,
     seed: int | None = None,
     weights: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Make a talking clip: .mp4, .gif, or a folder of frames. `vitrail animate ID --help` adds the method's options.
+    """Make a talking clip: .mp4, .gif, or a folder of frames.
 
     Args:
         id: an animator as plugin/variant.
@@ -44,13 +48,13 @@ def animate(
         weights: a folder with weights; those of the package by default.
         device: cpu, cuda, cuda:1, mps.
     """
-    if not id or id in flags.HELP_FLAGS:
+    if flags.asks_help(id):
         app.help_print([])
         return
     spec = find_component(id)
     if spec.kind != "animator":
         raise UsageError(f"{id} is a {spec.kind}; `vitrail animate` wants an animator.")
-    options = parse_options(spec, (flags.HELP_FLAGS[0],) if audio in flags.HELP_FLAGS else tokens, "animate")
+    options = parse_options(spec, flags.after(audio, tokens, "the sound"), "animate")
     if options is HELP_SHOWN:
         return
     if not audio:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import App, Parameter
-
 from vitrail.cli import flags, output
 from vitrail.cli.evaluate import show_report
 from vitrail.errors import NotInstalledError, UsageError
 from vitrail.loading import find_component, load
 from vitrail.specs import resolve_function
 
-app = App(name="bench", help="Time a component on this machine.", help_flags=[], help_format="plaintext")
+app = flags.verb(
+    "bench",
+    usage="bench ID [FLAGS]",
+    more="`vitrail bench ID --help` lists the flags of its benchmark.",
+)
 
 
 @app.default
 def bench(
-    id: str = "",
+    id: flags.Word = "",
     /,
-    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    *tokens: flags.Hidden,
     weights: str | None = None,
     device: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: flags.Switch = False,
 ) -> None:
-    """Time a component; `vitrail bench ID --help` lists the flags of its benchmark.
+    """Time a component on this machine.
 
     Args:
         id: a component as plugin/variant.
@@ -32,8 +32,8 @@ def bench(
         device: cpu, cuda, cuda:1, mps.
         json: print JSON instead of tables.
     """
-    if not id or id in flags.HELP_FLAGS:
-        print("Usage: vitrail bench ID [--weights DIR] [--device D] [--json] [FLAGS]")
+    if flags.asks_help(id):
+        app.help_print([])
         return
     spec = find_component(id)
     if not spec.benchmarks:

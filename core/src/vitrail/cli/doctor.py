@@ -6,13 +6,10 @@ import os
 import platform
 import sys
 from collections.abc import Iterable
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from vitrail import manager
 from vitrail.cache import cache_folder
-from vitrail.cli import output
+from vitrail.cli import flags, output
 from vitrail.errors import BrokenError
 from vitrail.records import PluginRecord
 from vitrail.specs import DoctorLine
@@ -21,7 +18,7 @@ from vitrail.version import __version__
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 
-def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def doctor(*, json: flags.Switch = False) -> None:
     """Say what works on this machine and what does not; exits with 4 when something is a problem.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from vitrail.cli import flags, output
 from vitrail.errors import UsageError
@@ -14,20 +14,24 @@ from vitrail.files import write_text
 from vitrail.loading import find_component, load
 from vitrail.specs import resolve_function
 
-app = App(name="eval", help="Measure a component on a data set.", help_flags=[], help_format="plaintext")
+app = flags.verb(
+    "eval",
+    usage="eval ID [FLAGS]",
+    more="`vitrail eval ID --help` lists the flags of its evaluator.",
+)
 
 
 @app.default
 def evaluate(
-    id: str = "",
+    id: flags.Word = "",
     /,
-    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    *tokens: flags.Hidden,
     weights: Path | None = None,
     device: str | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: flags.Switch = False,
 ) -> None:
-    """Measure a component on a data set; `vitrail eval ID --help` lists the flags of its evaluator.
+    """Measure a component on a data set.
 
     Args:
         id: a component as plugin/variant.
@@ -36,8 +40,8 @@ def evaluate(
         out: folder for the report and its pictures.
         json: print JSON instead of tables.
     """
-    if not id or id in flags.HELP_FLAGS:
-        print("Usage: vitrail eval ID [--weights DIR] [--device D] [--out DIR] [--json] [FLAGS]")
+    if flags.asks_help(id):
+        app.help_print([])
         return
     spec = find_component(id)
     if not spec.evaluator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from vitrail.cli import flags
 from vitrail.cli.evaluate import show_report
@@ -13,27 +13,26 @@ from vitrail.errors import UsageError
 from vitrail.loading import find_component, load
 from vitrail.specs import resolve_function
 
-app = App(
-    name="export",
-    help="Write a component in another format, such as ONNX.",
-    help_flags=[],
-    help_format="plaintext",
+app = flags.verb(
+    "export",
+    usage="export ID [-o FILE] [FLAGS]",
+    more="`vitrail export ID --help` lists the flags of its exporter.",
 )
 
 
 @app.default
 def export(
-    id: str = "",
+    id: flags.Word = "",
     /,
-    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    *tokens: flags.Hidden,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     weights: str | None = None,
     device: str | None = None,
     format: str = "onnx",
-    check: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    check: flags.Switch = False,
+    json: flags.Switch = False,
 ) -> None:
-    """Write a component in another format; `vitrail export ID --help` lists the flags of its exporter.
+    """Write a component in another format, such as ONNX.
 
     Args:
         id: a component as plugin/variant.
@@ -44,8 +43,8 @@ def export(
         check: run the written file and compare it with the component.
         json: print the report as JSON.
     """
-    if not id or id in flags.HELP_FLAGS:
-        print("Usage: vitrail export ID [--format onnx] [-o FILE] [--check] [--weights DIR] [FLAGS]")
+    if flags.asks_help(id):
+        app.help_print([])
         return
     spec = find_component(id)
     if not spec.exporter:

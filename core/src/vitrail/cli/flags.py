@@ -24,6 +24,44 @@ from vitrail.errors import BrokenError, UsageError
 
 HELP_FLAGS = ("--help", "-h")
 
+Switch = Annotated[bool, Parameter(negative="", show_default=False)]
+
+# Verbs that run a plugin's function take their words as they come: which flags there are depends on the id.
+Word = Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)]
+Text = Annotated[str, Parameter(show_default=False)]
+Hidden = Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]
+
+
+def verb(name: str, *, usage: str, more: str) -> App:
+    """The app of such a verb. It has no help flag of its own, since help may be asked of the id's flags.
+
+    usage: the line after "Usage: vitrail". more: what stands below the flags.
+    """
+    return App(
+        name=name,
+        usage=f"Usage: vitrail {usage}",
+        help_flags=[],
+        help_format="plaintext",
+        help_epilogue=more,
+        default_parameter=Parameter(negative=""),
+    )
+
+
+def asks_help(id: str) -> bool:
+    """Whether a verb's first word asks for its help. UsageError for another flag, since the id comes first."""
+    if id.startswith("-") and id not in HELP_FLAGS:
+        raise UsageError(f"{id} is not understood here; the name of a plugin or component comes first.")
+    return not id or id in HELP_FLAGS
+
+
+def after(word: str, tokens: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """The tokens that a plugin's function gets, where a verb takes `word` first."""
+    if word in HELP_FLAGS:
+        return (word,)
+    if word.startswith("-"):
+        raise UsageError(f"{word} is not understood here; {what} comes right after the id.")
+    return tokens
+
 
 def parse(
     function: Callable[..., Any],

@@ -5,25 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from vitrail.cli import flags, output
 from vitrail.errors import UsageError
 from vitrail.loading import find_component, load
 from vitrail.specs import ComponentSpec, resolve
 
-app = App(name="generate", help="Make pictures from words and faces.", help_flags=[], help_format="plaintext")
+app = flags.verb(
+    "generate",
+    usage="generate ID PROMPT [-o PICTURE] [FLAGS]",
+    more="`vitrail generate ID --help` lists the method's own options.",
+)
 
 
 @app.default
 def generate(
-    id: str = "",
-    prompt: str = "",
+    id: flags.Word = "",
+    prompt: flags.Word = "",
     /,
-    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    *tokens: flags.Hidden,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("generated.png"),
-    face: tuple[Path, ...] = (),
-    negative_prompt: str = "",
+    face: Annotated[tuple[Path, ...], Parameter(show_default=False)] = (),
+    negative_prompt: flags.Text = "",
     count: int = 1,
     size: tuple[int, int] | None = None,
     steps: int | None = None,
@@ -35,7 +39,7 @@ def generate(
     weights: Path | None = None,
     device: str | None = None,
 ) -> None:
-    """Make pictures; several go on one sheet. `vitrail generate ID --help` adds the method's own options.
+    """Make pictures; several go on one sheet.
 
     Args:
         id: a generator as plugin/variant.
@@ -54,15 +58,13 @@ def generate(
         weights: a folder with weights; those of the package by default.
         device: cpu, cuda, cuda:1, mps.
     """
-    if not id or id in flags.HELP_FLAGS:
+    if flags.asks_help(id):
         app.help_print([])
         return
     spec = find_component(id)
     if spec.kind != "generator":
         raise UsageError(f"{id} is a {spec.kind}; `vitrail generate` wants a generator.")
-    options = parse_options(
-        spec, (flags.HELP_FLAGS[0],) if prompt in flags.HELP_FLAGS else tokens, "generate"
-    )
+    options = parse_options(spec, flags.after(prompt, tokens, "the prompt"), "generate")
     if options is HELP_SHOWN:
         return
     from vitrail.results import open_image, open_images

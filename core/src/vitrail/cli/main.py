@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -29,7 +30,16 @@ def run(tokens: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away, as in `vitrail plugins list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        output.error(
+            f"{error.filename or 'the disk'}: {error.strerror}. Make room, or write to another place."
+        )
+        return UsageError.exit_code
     except SystemExit as exit:
+        if isinstance(exit.code, str):
+            output.error(exit.code)
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
     return 0
 

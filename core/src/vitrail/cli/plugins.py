@@ -8,17 +8,17 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from vitrail import index, manager
-from vitrail.cli import listing, output
+from vitrail.cli import flags, listing, output
 from vitrail.cli.listing import record_as_dict
-from vitrail.errors import NotInstalledError, UsageError
-from vitrail.loading import find_plugin
+from vitrail.errors import NotInstalledError
+from vitrail.loading import find_component, not_installed
 from vitrail.specs import ComponentSpec
 
 app = App(name="plugins", help="List, describe, create and check plugins.", help_format="plaintext")
 
 
 @app.command(name="list")
-def list_plugins(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def list_plugins(*, json: flags.Switch = False) -> None:
     """List installed plugins with their components, and known ones that are not installed.
 
     Args:
@@ -28,7 +28,7 @@ def list_plugins(*, json: Annotated[bool, Parameter(negative="")] = False) -> No
 
 
 @app.command
-def info(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def info(name: str, /, *, json: flags.Switch = False) -> None:
     """Say everything about one plugin or one component.
 
     Args:
@@ -40,20 +40,19 @@ def info(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False)
     if record is None:
         entry = index.plugins().get(plugin)
         if entry is None:
-            find_plugin(plugin)
-            return
+            raise not_installed(name)
         facts: dict[str, Any] = {
-            "plugin": entry.name, "status": entry.status, "summary": entry.summary, "title": entry.title,
+            "plugin": entry.name, "status": "not installed" if entry.status == "available" else entry.status, "summary": entry.summary, "title": entry.title,
             "paper": entry.paper, "components": entry.components, "install": entry.install,
         }  # fmt: skip
         output.print_json(facts) if json else output.print_mapping(facts)
         return
     specs = [spec for spec in record.components if not variant or spec.id == name]
     if variant and not specs:
-        offered = ", ".join(spec.id for spec in record.components) or "no components"
-        raise UsageError(f"{record.origin} has no {name!r}; it offers {offered}.")
+        find_component(name)  # says why it is not there
     if json:
-        output.print_json({**record_as_dict(record), "components": [_spec_as_dict(spec) for spec in specs]})
+        facts = {**record_as_dict(record), "components": [_spec_as_dict(spec) for spec in specs]}
+        output.print_json({**facts, "traceback": record.traceback})
         return
     if not variant:
         facts = {
@@ -74,7 +73,7 @@ def new(
     /,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    author: str = "",
+    author: flags.Text = "",
 ) -> None:
     """Write a new plugin package that passes the conformance kit as it is.
 
@@ -95,7 +94,7 @@ def new(
 
 
 @app.command
-def validate(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def validate(name: str, /, *, json: flags.Switch = False) -> None:
     """Check a plugin, or one component, against the contract; exits with 4 when a check fails.
 
     Args:

@@ -6,35 +6,33 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from vitrail.cli import flags
-from vitrail.errors import UsageError
+from vitrail.errors import BrokenError, UsageError
 from vitrail.loading import find_component, find_plugin
 from vitrail.specs import ComponentSpec, resolve_function
 
-# Help is asked of the method's own flags where a method is named, so the flag is not cyclopts' here.
-app = App(
-    name="train",
-    help="Train a method from a preset or a config file.",
-    help_flags=[],
-    help_format="plaintext",
+app = flags.verb(
+    "train",
+    usage="train NAME [--preset P] [--config FILE] [FLAGS]",
+    more="Every field of the method's config is a flag: `vitrail train NAME --help` lists them.\n"
+    "Several GPUs: torchrun --nproc-per-node N -m vitrail train NAME ...",
 )
 
 
 @app.default
 def train(
-    name: str = "",
+    name: flags.Word = "",
     /,
-    *tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    *tokens: flags.Hidden,
     preset: str | None = None,
     config: Path | None = None,
-    print_config: Annotated[bool, Parameter(negative="")] = False,
+    print_config: flags.Switch = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    resume: Annotated[bool, Parameter(negative="")] = False,
+    resume: flags.Switch = False,
 ) -> None:
-    """Train a method from a preset or a config file. Every field of the method's config is a flag:
-    `vitrail train NAME --help` lists them. Several GPUs: torchrun --nproc-per-node N -m vitrail train NAME ...
+    """Train a method from a preset or a config file.
 
     Args:
         name: a plugin, or a component as plugin/variant.
@@ -44,16 +42,15 @@ def train(
         out: folder for checkpoints, logs and the finished weights; runs/NAME-PRESET by default.
         resume: go on from the last checkpoint in that folder.
     """
-    if not name or name in flags.HELP_FLAGS:
-        print("Usage: vitrail train NAME [--preset P] [--config FILE] [--out DIR] [--resume] [FLAGS]\n")
-        print((train.__doc__ or "").partition("Args:")[0].strip())
+    if flags.asks_help(name):
+        app.help_print([])
         print("\nMethods that can be trained: " + (", ".join(_trainable()) or "none are installed"))
         return
     spec = _spec_with(name, "trainer")
     trainer = resolve_function(spec.trainer, wanted_by=spec.id)
     found = flags.config_parameter(trainer)
     if found is None:
-        raise UsageError(f"{spec.trainer} takes no config dataclass, so it cannot be run from here.")
+        raise BrokenError(f"{spec.id} names the trainer {spec.trainer}, which takes no config dataclass.")
     parameter, config_class = found
     start = flags.starting_config(config_class, presets_module=spec.presets, preset=preset, file=config)
     known = flags.presets(import_module(spec.presets)) if spec.presets else {}

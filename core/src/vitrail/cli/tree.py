@@ -79,4 +79,6 @@ def _check_verb(verb: str, commands: Mapping[str, Command]) -> None:
         raise NotInstalledError(entry.how_to_get(asked))
     if record.status != "ok":
         raise unusable(record, asked=asked)
-    raise NotInstalledError(f"{asked} does not come with the installed {record.origin}. Upgrade: {entry.install}")
+    raise NotInstalledError(
+        f"{asked} does not come with the installed {record.origin}. Upgrade: {entry.install}"
+    )

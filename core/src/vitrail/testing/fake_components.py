@@ -40,7 +40,7 @@ class FakeRecognizer(PlainComponent):
         return means
 
     def embed(self, faces: Sequence[NDArray[Any]]) -> Embeddings:
-        flat = self.tokens(faces).reshape(len(faces), -1) - 0.5
+        flat = self.tokens(faces).reshape(len(faces), 147) - 0.5
         lengths = np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
         return Embeddings(vectors=(flat / lengths).astype(np.float32))
 
