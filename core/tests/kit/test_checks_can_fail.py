@@ -27,6 +27,7 @@ GROUPS = (
     "generator",
     "animator",
     "train",
+    "kernel",
 )
 MUTATIONS = {}
 
@@ -125,7 +126,7 @@ def _(mp):
 
 @breaks("specs_are_complete")
 def _(mp):
-    respec(mp, "fake/segmenter", weights=Weights(url="x"))
+    respec(mp, "fake/segmenter", weights=Weights(homepage="https://example.org"))
 
 
 @breaks("doctor_gives_lines")
@@ -415,6 +416,22 @@ def _(mp):
     weights(mp, lambda out: calls.append(out) or str(len(calls)))
 
 
+@breaks("op_equals_its_reference")
+def _(mp):
+    pytest.importorskip("vitrail_training", reason="kernel checks need vitrail-training")
+
+
+def wrong_kernel():
+    """An "op" that no compiler can see, since it is no torch.library op."""
+    import torch
+
+    from vitrail.testing.checks.kernel import KernelSubject
+    from vitrail_training.kernels import Case
+
+    cases = [Case(str(shape), (torch.randn(shape),)) for shape in ((3, 5), (0, 2))]
+    return KernelSubject(op=lambda x: x.sin(), reference=lambda x: x.sin(), cases=cases)
+
+
 CASES = [(name, m, id) for name, mutations in MUTATIONS.items() for m, id in mutations]
 
 
@@ -433,6 +450,8 @@ def test_check_objects(name, mutate, id, fakes, monkeypatch):
     elif group == "train":
         spec = next(s for s in fakes_specs() if s.id == id)
         subject = TrainSubject(spec=spec, config=fc.FakeTrainConfig())
+    elif group == "kernel":
+        subject = wrong_kernel()
     else:
         subject = Subject(id)
     with pytest.raises(Exception) as caught:

@@ -26,6 +26,7 @@ _HOMES = {
     "GeneratorSuite": "suites",
     "AnimatorSuite": "suites",
     "TrainSuite": "suites",
+    "KernelSuite": "suites",
     "Subject": "subject",
     "validate": "validate",
 }

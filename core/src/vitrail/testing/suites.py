@@ -15,6 +15,7 @@ import pytest
 
 from vitrail.loading import find_component
 from vitrail.manager import current
+from vitrail.testing.checks.kernel import KernelSubject
 from vitrail.testing.checks.train import TrainSubject
 from vitrail.testing.registry import Check, Skip, checks_of, demand
 from vitrail.testing.subject import Subject
@@ -145,3 +146,15 @@ class TrainSuite(Suite):
 
     def subject(self) -> TrainSubject:
         return TrainSubject(spec=find_component(self.component), config=self.config())
+
+
+class KernelSuite(Suite):
+    """A kernel against its reference; needs vitrail-training. `kernel()` names both and the cases."""
+
+    groups = ("kernel",)
+
+    def kernel(self) -> KernelSubject:
+        raise NotImplementedError
+
+    def subject(self) -> KernelSubject:
+        return self.kernel()
