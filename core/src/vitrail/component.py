@@ -7,10 +7,11 @@ torch network inherit `vitrail_training.component.TorchComponent`. Neither is re
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar
 
+from vitrail.configs import from_dict as from_dict
 from vitrail.errors import BrokenError, UsageError
 from vitrail.files import write_text
 from vitrail.specs import ComponentSpec, resolve_function
@@ -63,7 +64,13 @@ def write_config(folder: Path, config: Any, spec: ComponentSpec, **more: Any) ->
     """Write config.json: the id, the contract's version, the config's fields, and whatever is in `more`."""
     values = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
     record = {"format": 1, "id": spec.id, "api": spec.api, "config": values, **more}
-    return write_text(folder / CONFIG_FILE, json.dumps(record, indent=2) + "\n")
+    return write_text(folder / CONFIG_FILE, json.dumps(record, indent=2, default=_path_as_text) + "\n")
+
+
+def _path_as_text(value: Any) -> str:
+    if isinstance(value, Path):
+        return value.as_posix()
+    raise TypeError(f"a config holds a {type(value).__name__}, which cannot be written as JSON")
 
 
 def read_record(folder: Path | str) -> dict[str, Any]:
@@ -96,38 +103,3 @@ def read_config(folder: Path | str, config_class: type | None, spec: ComponentSp
     if config_class is None:
         return None
     return from_dict(config_class, record.get("config", {}), where=str(Path(folder) / CONFIG_FILE))
-
-
-def from_dict(config_class: type, values: dict[str, Any], *, where: str) -> Any:
-    """Build a frozen dataclass, nested ones included, from plain data; lists become tuples."""
-    if not isinstance(values, dict):
-        raise BrokenError(
-            f"{where} gives a {type(values).__name__} for {config_class.__name__}; wanted are its fields."
-        )
-    known = {f.name for f in fields(config_class)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise BrokenError(
-            f"{where} has {', '.join(unknown)}, which {config_class.__name__} does not know; it knows "
-            f"{', '.join(sorted(known))}."
-        )
-    hints = get_type_hints(config_class)
-    built: dict[str, Any] = {}
-    for name, value in values.items():
-        hint = hints.get(name)
-        if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
-            built[name] = from_dict(hint, value, where=where)
-        else:
-            built[name] = Path(value) if isinstance(value, str) and _takes_path(hint) else _tuples(value)
-    try:
-        return config_class(**built)
-    except (TypeError, ValueError) as error:
-        raise BrokenError(f"{where} does not make a {config_class.__name__}: {error}") from error
-
-
-def _takes_path(hint: Any) -> bool:
-    return hint is Path or (Path in get_args(hint) and str not in get_args(hint))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

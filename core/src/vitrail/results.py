@@ -276,11 +276,12 @@ class Clip:
     def save(self, path: Path | str) -> Path:
         """Write .mp4 (needs `pip install "vitrail[video]"`), .gif, or a folder of PNG files; uses the frames up."""
         path = Path(path)
-        if path.suffix == ".mp4":
+        suffix = path.suffix.lower()
+        if suffix == ".mp4":
             self._save_mp4(path)
-        elif path.suffix == ".gif":
+        elif suffix == ".gif":
             self._save_gif(path)
-        elif path.suffix == "":
+        elif not suffix:
             with atomic_folder(path) as temporary:
                 for index, frame in enumerate(self.checked_frames()):
                     save_image(temporary / f"{index:06d}.png", frame)

@@ -31,8 +31,5 @@ def write_mp4(path: Path, clip: Clip) -> None:
             frame = av.AudioFrame.from_ndarray(clip.audio.samples[None], format="fltp", layout="mono")
             frame.sample_rate = clip.audio.rate
             frame.pts = 0
-            for resampled in av.AudioResampler("fltp", "mono", clip.audio.rate, frame_size=1024).resample(
-                frame
-            ):
-                container.mux(sound.encode(resampled))
+            container.mux(sound.encode(frame))
             container.mux(sound.encode())

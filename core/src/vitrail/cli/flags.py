@@ -6,20 +6,22 @@ the line `name: text` of the dataclass's docstring.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, field, fields, is_dataclass, make_dataclass
+from dataclasses import MISSING, Field, asdict, field, fields, is_dataclass, make_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from cyclopts import App, Parameter
 
-from vitrail.component import from_dict
+from vitrail.configs import from_dict
 from vitrail.errors import BrokenError, UsageError
 
 HELP_FLAGS = ("--help", "-h")
@@ -77,15 +79,14 @@ def parse(
     given: arguments that are known already and become no flags. defaults: a config instance for a parameter
     that is annotated with a dataclass; its values are the flags' defaults.
     """
-    hints = get_type_hints(function, include_extras=True)
-    parameters, rebuilt = [], {}
+    hints = _hints(function)
+    parameters = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in given or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         hint = hints.get(parameter.name, str)
         if isinstance(hint, type) and is_dataclass(hint):
             flagged = _with_defaults(hint, defaults.get(parameter.name))
-            rebuilt[parameter.name] = hint
             parameters.append(
                 parameter.replace(
                     kind=parameter.KEYWORD_ONLY,
@@ -104,27 +105,33 @@ def parse(
     collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     collect.__annotations__ = {p.name: p.annotation for p in parameters}
     app = App(
-        name=prog, help=summary, help_format="plaintext", result_action="return_value", version_flags=[]
+        name=prog,
+        help=summary,
+        help_format="plaintext",
+        result_action="return_value",
+        version_flags=[],
+        default_parameter=Parameter(consume_multiple=True),  # --sizes 1 2 3
     )
     app.default(collect)
     if any(token in HELP_FLAGS for token in tokens):
         app.help_print([])
         return None
     app(list(tokens), exit_on_error=False, print_error=False)
-    values = {p.name: collected.get(p.name, p.default) for p in parameters}
-    for name, real in rebuilt.items():
-        values[name] = _as_real(values[name], real)
-    return values
+    return {p.name: _as_real(collected.get(p.name, p.default)) for p in parameters}
 
 
-def config_parameter(function: Callable[..., Any]) -> tuple[str, type] | None:
-    """The first parameter that is annotated with a dataclass, and that dataclass."""
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        hints = get_type_hints(function)
+        return get_type_hints(function, include_extras=True)
     except NameError as error:
         raise BrokenError(
             f"{function.__module__}:{function.__name__} has an annotation that does not resolve: {error}."
         ) from error
+
+
+def config_parameter(function: Callable[..., Any]) -> tuple[str, type] | None:
+    """The first parameter that is annotated with a dataclass, and that dataclass."""
+    hints = _hints(function)
     for name in inspect.signature(function).parameters:
         hint = hints.get(name)
         if isinstance(hint, type) and is_dataclass(hint):
@@ -160,14 +167,14 @@ def starting_config(config_class: type, *, presets_module: str, preset: str | No
 
 
 def to_toml(config: Any) -> str:
-    """A config as TOML. None is left out: it stands for 'not set', which is what its absence means."""
+    """A config as TOML, which has no null: a None is left out where it is the default, and "none" elsewhere."""
     import tomli_w
 
-    return tomli_w.dumps(_plain(asdict(config)))
+    return tomli_w.dumps(_plain(config))
 
 
 def from_dict_or_usage(config_class: type, values: dict[str, Any], where: str) -> Any:
-    """`vitrail.component.from_dict`, where a mistake is the user's."""
+    """`vitrail.configs.from_dict`, where a mistake is the user's."""
     try:
         return from_dict(config_class, values, where=where)
     except BrokenError as error:
@@ -194,11 +201,34 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain_fields(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return value.as_posix() if isinstance(value, Path) else value
+
+
+def _plain_fields(config: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if value is not None:
+            plain[f.name] = _plain(value)
+        elif _default(f) is not None:
+            if str in get_args(get_type_hints(type(config))[f.name]):
+                raise BrokenError(
+                    f"{f.name} is None, which TOML cannot say where text may stand: make None the default of "
+                    f"{type(config).__name__}.{f.name}."
+                )
+            plain[f.name] = "none"
+    return plain
+
+
+def _default(f: Field[Any]) -> Any:
+    """The default of a field; MISSING if it has none."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
 
 
 def _with_defaults(config_class: type, start: Any) -> type:
@@ -209,17 +239,12 @@ def _with_defaults(config_class: type, start: Any) -> type:
     for f in fields(config_class):
         if not f.init:
             continue
-        hint, value = hints[f.name], MISSING
-        if start is not None:
-            value = getattr(start, f.name)
-        elif f.default is not MISSING:
-            value = f.default
-        elif f.default_factory is not MISSING:
-            value = f.default_factory()
-        if isinstance(hint, type) and is_dataclass(hint):
-            twin = _with_defaults(hint, None if value is MISSING else value)
-            default = MISSING if _required(twin) else twin()
-            made.append((f.name, twin, field(default=default)))
+        hint = hints[f.name]
+        value = _default(f) if start is None else getattr(start, f.name)
+        nested = _nested(hint, value)
+        if nested is not None:
+            twin = _with_defaults(nested, None if value is MISSING else value)
+            made.append((f.name, twin, field(default=MISSING if _required(twin) else twin())))
             continue
         annotation = Annotated[hint, Parameter(help=texts[f.name])] if f.name in texts else hint
         made.append(
@@ -229,7 +254,9 @@ def _with_defaults(config_class: type, start: Any) -> type:
                 field(default=value) if _hashable(value) else field(default_factory=partial(_same, value)),
             )
         )
-    return make_dataclass(config_class.__name__, made, kw_only=True, frozen=True)
+    # cyclopts looks into no class of the standard library, where make_dataclass puts its classes by itself
+    place = {"__module__": config_class.__module__, "_real": config_class}
+    return make_dataclass(config_class.__name__, made, kw_only=True, frozen=True, namespace=place)
 
 
 def _same(value: Any) -> Any:
@@ -244,24 +271,31 @@ def _required(config_class: type) -> bool:
     return any(f.default is MISSING and f.default_factory is MISSING for f in fields(config_class))
 
 
-def _as_real(twin: Any, config_class: type) -> Any:
-    hints = get_type_hints(config_class)
-    values = {}
-    for f in fields(twin):
-        value, hint = getattr(twin, f.name), hints[f.name]
-        nested = isinstance(hint, type) and is_dataclass(hint) and is_dataclass(value)
-        values[f.name] = _as_real(value, hint) if nested else value
+def _nested(hint: Any, value: Any) -> type | None:
+    """The dataclass whose fields become flags of their own: a field's, or for an optional one its value's."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint
+    if is_dataclass(value) and type(value) in get_args(hint):
+        return type(value)
+    return None
+
+
+def _as_real(value: Any) -> Any:
+    """The config that a twin stands for; other values are themselves."""
+    config_class = getattr(type(value), "_real", None)
+    if config_class is None:
+        return value
     try:
-        return config_class(**values)
+        return config_class(**{f.name: _as_real(getattr(value, f.name)) for f in fields(value)})
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 
 def field_help(config_class: type) -> dict[str, str]:
-    """The text for each field, from the lines `name: text` or `name, other: text` of the class docstring."""
+    """The text for each field: the string under it, or the line `name: text` of the class docstring."""
+    names = {f.name for f in fields(config_class)}
     texts: dict[str, str] = {}
     current: list[str] = []
-    names = {f.name for f in fields(config_class)}
     for line in inspect.cleandoc(config_class.__doc__ or "").splitlines():
         match = re.match(r"(\w+(?:, \w+)*): (.+)", line)
         if match and set(match[1].split(", ")) <= names:
@@ -271,4 +305,19 @@ def field_help(config_class: type) -> dict[str, str]:
             texts.update({name: f"{texts[name]} {line.strip()}" for name in current})
         else:
             current = []
+    return texts | _strings_under_fields(config_class)
+
+
+def _strings_under_fields(config_class: type) -> dict[str, str]:
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(config_class))).body[0]
+    except (OSError, TypeError, SyntaxError):  # a class made at run time has no source
+        return {}
+    texts: dict[str, str] = {}
+    above: str | None = None
+    for statement in body.body if isinstance(body, ast.ClassDef) else []:
+        if above and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            texts[above] = " ".join(str(statement.value.value).split())
+        target = statement.target if isinstance(statement, ast.AnnAssign) else None
+        above = target.id if isinstance(target, ast.Name) else None
     return texts

@@ -41,8 +41,9 @@ def info(name: str, /, *, json: flags.Switch = False) -> None:
         entry = index.plugins().get(plugin)
         if entry is None:
             raise not_installed(name)
+        status = "not installed" if entry.status == "available" else entry.status
         facts: dict[str, Any] = {
-            "plugin": entry.name, "status": "not installed" if entry.status == "available" else entry.status, "summary": entry.summary, "title": entry.title,
+            "plugin": entry.name, "status": status, "summary": entry.summary, "title": entry.title,
             "paper": entry.paper, "components": entry.components, "install": entry.install,
         }  # fmt: skip
         output.print_json(facts) if json else output.print_mapping(facts)

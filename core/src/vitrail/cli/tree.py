@@ -45,6 +45,9 @@ def run_verb(tokens: Sequence[str]) -> None:
     _check_verb(next((token for token in tokens if not token.startswith("-")), ""), commands)
     try:
         build(commands)(list(tokens), exit_on_error=False, print_error=False)
+    except cyclopts.UnusedCliTokensError as error:
+        words = " ".join(error.unused_tokens or ())
+        raise UsageError(f"{words!r} is too much; see --help.") from error
     except cyclopts.CycloptsError as error:
         text = " ".join(str(error).split())
         raise UsageError(text if text.endswith((".", "?", "!")) else f"{text}.") from error
