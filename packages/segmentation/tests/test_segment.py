@@ -168,6 +168,17 @@ def test_fill_invalid():
     pixels = np.array([[[1, 10], [4, 20], [99, 99]]], np.uint8)
     fill_invalid(pixels, np.array([[True, True, False]]))
     assert pixels.tolist() == [[[1, 10], [4, 20], [2, 15]]]
+    fill_invalid(pixels, np.array([[True, False, False]]), fill=(7, 0))
+    assert pixels.tolist() == [[[1, 10], [7, 0], [7, 0]]]
+
+
+def test_a_segmenter_names_what_it_sees_without_data(brightness, make_raster, tmp_path):
+    model = brightness(dtypes=("float32",))
+    model.fill_values = (0.25,)
+    scene = np.full((6, 6, 1), np.nan, np.float32)
+    scene[:3] = 0.75
+    segment_scene(model, make_raster(scene), tmp_path / "out.tif", tile=16)
+    assert [np.unique(image).tolist() for image in model.seen] == [[0.25, 0.75]]
 
 
 def test_pixels_that_the_model_leaves_open_stay_open(brightness, make_raster, read_back, tmp_path, image):

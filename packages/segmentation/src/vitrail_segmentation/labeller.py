@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ class RowLabeller:
             box = (grid.rows[row], grid.columns[column], grid.tile_height, grid.tile_width)
             pixels, valid = self.scene.read(*box)
             if valid.any():
-                fill_invalid(pixels, valid)
+                fill_invalid(pixels, valid, getattr(self.segmenter, "fill_values", None))
                 tiles.append(_Tile(column, pixels, valid))
         return tiles
 
@@ -135,9 +135,12 @@ class _Tile:
     valid: NDArray[np.bool_]
 
 
-def fill_invalid(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-    """Give invalid pixels of (h, w, bands) the mean of the valid ones of each band, in place."""
+def fill_invalid(pixels: NDArray[Any], valid: NDArray[np.bool_], fill: Sequence[float] | None = None) -> None:
+    """Give invalid pixels of (h, w, bands), in place, the value `fill` of their band, or the mean of the valid ones.
+
+    A segmenter that was trained with certain values where there is no data names them as `fill_values`.
+    """
     if valid.all():
         return
-    mean = pixels[valid].mean(axis=0, dtype=np.float64)
-    pixels[~valid] = (np.rint(mean) if pixels.dtype.kind in "iu" else mean).astype(pixels.dtype)
+    values = pixels[valid].mean(axis=0, dtype=np.float64) if fill is None else np.asarray(fill, np.float64)
+    pixels[~valid] = (np.rint(values) if pixels.dtype.kind in "iu" else values).astype(pixels.dtype)
