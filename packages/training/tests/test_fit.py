@@ -175,6 +175,33 @@ def test_the_folder_of_another_run_is_refused(toy, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_that_cannot_begin_leaves_nothing(toy, tmp_path):
+    class Odd(toy.RingTask):
+        settings = {"net": object()}
+
+        def __init__(self):
+            Task.__init__(self, toy.network(), toy.Rings())
+
+    with pytest.raises(UsageError, match="settings are not plain data"):
+        fit(Odd(), CONFIG, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="The dataset is empty"):
+        fit(toy.RingTask(count=0), CONFIG, out=tmp_path / "run")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        fit(toy.RingTask(), CONFIG, out=tmp_path / "file" / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_goes_on_elsewhere_keeps_its_own_best(toy, tmp_path):
+    config = replace(CONFIG, eval_every=2, checkpoint_every=2, keep_checkpoints=9, best_metric="accuracy")
+    fit(toy.RingTask(), config, out=tmp_path / "first")
+    start = tmp_path / "first" / "checkpoints" / "step-000002"
+    result = fit(toy.RingTask(), config, out=tmp_path / "second", resume=start)
+    assert result.best_step >= 4
+    assert (tmp_path / "second" / "best" / "model.safetensors").exists()
+    assert len(list((tmp_path / "first" / "checkpoints").glob("step-*"))) == 3
+
+
 def test_a_finished_run_resumes_to_the_same_result(toy, tmp_path):
     first = fit(toy.RingTask(), CONFIG, out=tmp_path / "run")
     log = (tmp_path / "run" / "metrics.jsonl").read_bytes()

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from vitrail_training import FitConfig
+from vitrail_training import FitConfig, fit
 from vitrail_training.checkpoint import find_checkpoint, list_checkpoints, read_checkpoint
+from vitrail_training.stopping import StopSignals
 from vitrail_training.testing import assert_same_run, check_resume_is_bit_equal
 
 TOLD = {
@@ -103,6 +104,35 @@ def test_nothing_is_pickled(whole):
     assert parts["task"]["centres"].abs().sum() > 0
 
 
+def test_ctrl_c_saves_and_stops_too(toy, tmp_path, capfd):
+    class Impatient(toy.RingTask):
+        def loss(self, model, batch, step):
+            if step == 4:
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(model, batch, step)
+
+    config = FitConfig(steps=7, batch_size=6, eval_every=5, log_every=2)
+    with pytest.raises(SystemExit) as stopped:
+        fit(Impatient(), config, out=tmp_path / "stopped")
+    assert stopped.value.code == 130
+    assert stopped.value.checkpoint == tmp_path / "stopped" / "checkpoints" / "step-000005"
+    assert "Stopped by SIGINT after step 5 of 7" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    fit(toy.RingTask(), config, out=tmp_path / "stopped", resume="auto")
+    fit(toy.RingTask(), config, out=tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")  # with the evaluation that was due after step 5
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    with StopSignals() as signals:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # within a second it is the same one
+        signals._since -= 2
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signals.received == signal.SIGINT
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("lookahead", [False, True])
 def test_broken_off_in_this_process(toy, tmp_path, precision, lookahead):
@@ -144,8 +174,6 @@ def test_the_check_notices_randomness_that_is_not_the_samples_own(toy, tmp_path)
 
 
 def test_workers_and_evaluations_change_no_number(toy, tmp_path):
-    from vitrail_training import fit
-
     config = FitConfig(steps=6, batch_size=6, lr=0.05, log_every=2)
     for name, more in {"plain": {}, "busy": {"workers": 2, "eval_every": 1, "checkpoint_every": 1}}.items():
         fit(toy.RingTask(), replace(config, **more), out=tmp_path / name)

@@ -22,11 +22,12 @@ MAY_CHANGE = {
     *("steps", "accumulate", "workers", "eval_every", "checkpoint_every", "keep_checkpoints"),
     *("best_metric", "best_mode", "log_every", "tensorboard", "strict", "device", "deterministic"),
 }
-"""What a resumed run may be told differently; a change of any other value is refused."""
+"""What a resumed run may be told differently; a change of any other value is refused. With other `steps` the
+schedule is that of the new number."""
 
 
 def claim(out: Path, resume: Path | str | None) -> Path | None:
-    """Make sure that `out` is this run's, and return the checkpoint to go on from, if any."""
+    """Make sure that `out` may be this run's, and return the checkpoint to go on from, if any."""
     used = [name for name in (CONFIG_FILE, CHECKPOINTS, "best", "final") if (out / name).exists()]
     found: Path | None = None
     if resume is None:
@@ -44,10 +45,6 @@ def claim(out: Path, resume: Path | str | None) -> Path | None:
             raise UsageError(f"{out} holds another run than {resume}; choose another folder.")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; the name of a folder is wanted here.")
-    try:
-        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be made: {error.strerror}. Choose another place.") from error
     for place in (out, out / CHECKPOINTS):
         checkpoint.remove_leftovers(place)
     return found

@@ -224,7 +224,9 @@ class Run:
             + (f" Not bit for bit, since it has changed: {', '.join(changed)}." if changed else "")
         )
         own = (self.out / folder.CHECKPOINTS).resolve()
-        if self.accelerator.is_main_process and path.resolve().parent == own:
+        if path.resolve().parent != own:
+            self.counts.best, self.counts.best_step = None, 0  # those weights lie in the other run's folder
+        elif self.accelerator.is_main_process:
             checkpoint.remove_later(own, self.counts.step)
 
     def restore_rng(self, states: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""A signal asks a run to stop; the run stops after the step it is in."""
+"""A signal asks a run to stop; the run stops after the step it is in, or the next (processes have to agree)."""
 
 from __future__ import annotations
 

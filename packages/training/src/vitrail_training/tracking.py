@@ -86,9 +86,12 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each, close in ((self._bar, "stop"), (self._file, "close"), (self._board, "close")):
-            if each is not None:
-                getattr(each, close)()
+        if self._bar:
+            self._bar.stop()
+        if self._file:
+            self._file.close()
+        if self._board:
+            self._board.close()
 
     def advance(self, step: int, loss: float, seconds: float) -> None:
         """A step is done, and took so long."""

@@ -27,8 +27,10 @@ def flatten(tree: Any, *, where: str = "the state") -> tuple[Any, dict[str, Tens
             tensors[path] = node.detach().to("cpu", copy=True).contiguous()
             return {"$tensor": path}
         if isinstance(node, np.ndarray):
-            tensors[path] = torch.from_numpy(np.array(node, order="C"))
-            return {"$array": path}
+            # older safetensors know no wide unsigned numbers: the same bits, read as signed ones
+            signed = f"i{node.itemsize}" if node.dtype.kind == "u" else node.dtype
+            tensors[path] = torch.from_numpy(np.array(node, order="C").view(signed))
+            return {"$array": path, "dtype": node.dtype.name}
         if node is None or isinstance(node, bool | int | float | str):
             return node
         if isinstance(node, np.generic):
@@ -60,8 +62,8 @@ def unflatten(skeleton: Any, tensors: dict[str, Tensor]) -> Any:
     match skeleton:
         case {"$tensor": path}:
             return _take(tensors, path)
-        case {"$array": path}:
-            return _take(tensors, path).numpy()
+        case {"$array": path, "dtype": dtype}:
+            return _take(tensors, path).numpy().view(dtype)
         case {"$tuple": items}:
             return tuple(unflatten(item, tensors) for item in items)
         case {"$items": items}:

@@ -69,16 +69,11 @@ def check_fits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, whe
     ]
     missing = [name for name in wanted if name not in found]
     extra = [name for name in found if name not in wanted]
-    complaints = [
-        text
-        for text, names in (
-            ("{}", wrong),
-            ("missing there: {}", missing),
-            ("unknown here: {}", extra),
-        )
-        if names
-        for text in [text.format(_some(names))]
-    ]
+    complaints = [_some(wrong)] if wrong else []
+    if missing:
+        complaints.append(f"missing there: {_some(missing)}")
+    if extra:
+        complaints.append(f"unknown here: {_some(extra)}")
     if complaints:
         raise BrokenError(
             f"{where} is of another network: {'; '.join(complaints)}. Use the config it was made with."

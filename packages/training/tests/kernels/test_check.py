@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import torch
 from torch import Tensor
@@ -156,17 +154,12 @@ def test_nan_never_passes():
     caught(make("nan", forward=lambda x, w: torch.tanh(x * w) * float("nan")), "error ratio inf")
 
 
-def test_wrong_shape_and_wrong_dtype():
+def test_wrong_shape():
     caught(make("shape", forward=lambda x, w: torch.tanh(x * w)[..., :-1]), "the output has shape")
-    half = make("gradient_dtype", backward=lambda dy, x, w: (dy * w, (dy * x).sum(0).double()))
-    try:
-        check_op(half, reference, cases())
-    except AssertionError as error:
-        assert re.search("gradient of weight is .* torch.float64|gradient", str(error))
 
 
 def test_cases_must_cover_empty_and_odd():
-    even, odd, empty = cases()
+    even, odd, _ = cases()
     with pytest.raises(AssertionError, match="empty tensor"):
         check_op(make("a"), reference, [even, odd])
     with pytest.raises(AssertionError, match="odd size"):

@@ -96,7 +96,7 @@ def machine(device: torch.device | str = "cpu") -> dict[str, Any]:
 
 
 def write_record(path: Path | str, results: Mapping[str, Any], device: torch.device | str = "cpu") -> Path:
-    """Write `results` (Timings allowed anywhere) with `machine(device)` as JSON; the file appears whole or not at all."""
+    """Write `results` (Timings allowed anywhere) with `machine(device)` as JSON, whole or not at all."""
     record = {"machine": machine(device), **results}
     return write_text(path, json.dumps(record, indent=1, default=_plain) + "\n")
 

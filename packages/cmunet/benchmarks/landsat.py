@@ -1,0 +1,260 @@
+"""CM-UNet and its rivals on the Landsat scene: one harness, one search budget, three seeds, two directions.
+
+    python packages/cmunet/benchmarks/landsat.py search      # 8 trials a method, scored on the western fifth
+    python packages/cmunet/benchmarks/landsat.py final       # the chosen trial: 3 seeds, 2 directions, test ground
+    python packages/cmunet/benchmarks/landsat.py report      # the table, and benchmarks/results/cmunet_landsat.json
+
+Protocol, fixed before any run on test ground:
+- search: trained on the western half without its outer fifth, scored on that fifth by the mean of accuracy and mean
+  IoU over the classes present there. The best of 8 trials is the choice; nothing is chosen by any other ground.
+- final: the chosen trial, trained on the whole half for as many steps, last weights, tested on the other half.
+  The reverse direction uses the same choice.
+Every run is a line of benchmarks/results/cmunet_landsat_runs.jsonl; runs that are there already are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from landsat_rivals import RivalConfig, SmpSegmenter, UNetSegmenter, fit_trees, predict_trees
+
+from vitrail.files import write_text
+from vitrail_cmunet.data.landsat import load_landsat, part_of
+from vitrail_cmunet.data.opening import open_cases, open_training_data
+from vitrail_cmunet.plugin import LANDSAT
+from vitrail_cmunet.presets import landsat
+from vitrail_cmunet.segmenter import CMUNetSegmenter
+from vitrail_cmunet.train import SegmentationTask
+from vitrail_cmunet.train_config import TrainConfig
+from vitrail_segmentation.metrics import ConfusionMatrix
+from vitrail_training.loop import fit
+from vitrail_training.rng import seed_all
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
+RUNS = RESULTS / "cmunet_landsat_runs.jsonl"
+NETWORKS = {"cmunet": CMUNetSegmenter, "unet": UNetSegmenter, "smp_unet": SmpSegmenter}
+METHODS = (*NETWORKS, "trees")
+TITLES = {
+    "cmunet": "CM-UNet",
+    "unet": "plain U-Net",
+    "smp_unet": "U-Net of segmentation-models-pytorch",
+    "trees": "gradient-boosted trees, 5x5",
+}
+SEEDS = (0, 1, 2)
+
+# Eight points of one random draw, the same for all three networks; what is particular to one is in SIZES.
+COMMON = [
+    {
+        "lr": 1e-3,
+        "steps": 400,
+        "balance": 0.25,
+        "class_power": 0.0,
+        "dice": 1.0,
+        "jitter": 0.1,
+        "decay": 0.01,
+    },
+    {"lr": 2e-3, "steps": 400, "balance": 0.0, "class_power": 0.0, "dice": 0.5, "jitter": 0.2, "decay": 0.05},
+    {
+        "lr": 2e-3,
+        "steps": 800,
+        "balance": 0.25,
+        "class_power": 0.25,
+        "dice": 0.5,
+        "jitter": 0.1,
+        "decay": 0.05,
+    },
+    {
+        "lr": 1e-3,
+        "steps": 800,
+        "balance": 0.0,
+        "class_power": 0.25,
+        "dice": 1.0,
+        "jitter": 0.2,
+        "decay": 0.05,
+    },
+    {"lr": 3e-3, "steps": 400, "balance": 0.5, "class_power": 0.0, "dice": 1.0, "jitter": 0.2, "decay": 0.05},
+    {"lr": 3e-3, "steps": 800, "balance": 0.1, "class_power": 0.0, "dice": 1.0, "jitter": 0.3, "decay": 0.1},
+    {"lr": 5e-4, "steps": 800, "balance": 0.1, "class_power": 0.0, "dice": 1.0, "jitter": 0.1, "decay": 0.01},
+    {"lr": 2e-3, "steps": 400, "balance": 0.1, "class_power": 0.25, "dice": 1.0, "jitter": 0.3, "decay": 0.1},
+]
+SIZES = {
+    "cmunet": [{"width": 32}, {"width": 16}] * 4,
+    "unet": [{"width": 24}, {"width": 16}] * 4,
+    "smp_unet": [{"width": 32}, {"width": 16}] * 4,
+}
+TREES = [
+    {"lr": lr, "steps": steps, "leaves": leaves, "l2": l2, "class_power": power}
+    for lr, steps, leaves, l2, power in (
+        (0.10, 80, 31, 1.0, 0.0), (0.10, 80, 31, 1.0, 0.25), (0.05, 120, 15, 1.0, 0.0), (0.05, 120, 15, 10.0, 0.25),
+        (0.20, 50, 15, 10.0, 0.0), (0.05, 80, 63, 10.0, 0.0), (0.10, 120, 15, 1.0, 0.5), (0.03, 150, 31, 1.0, 0.1),
+    )
+]  # fmt: skip
+
+
+def trials(method: str) -> list[dict[str, Any]]:
+    if method == "trees":
+        return TREES
+    return [common | size for common, size in zip(COMMON, SIZES[method], strict=True)]
+
+
+def as_config(
+    method: str, trial: dict[str, Any], *, seed: int, reverse: bool, whole_half: bool
+) -> TrainConfig:
+    """The preset with a trial's values."""
+    start = landsat()
+    model = start.model if method == "cmunet" else RivalConfig(**vars(start.model))
+    return replace(
+        start,
+        data=replace(start.data, reverse=reverse, whole_half=whole_half),
+        augment=replace(start.augment, balance=trial["balance"], jitter=trial["jitter"]),
+        loss=replace(start.loss, class_power=trial["class_power"], dice=trial["dice"]),
+        model=replace(model, **{k: trial[k] for k in ("width", "zoom") if k in trial}),
+        fit=replace(
+            start.fit,
+            lr=trial["lr"],
+            steps=trial["steps"],
+            weight_decay=trial["decay"],
+            seed=seed,
+            eval_every=0,
+            checkpoint_every=0,
+            best_metric="",
+        ),
+    )
+
+
+def run_network(
+    method: str, trial: dict[str, Any], *, seed: int, reverse: bool, final: bool
+) -> ConfusionMatrix:
+    config = as_config(method, trial, seed=seed, reverse=reverse, whole_half=final)
+    data = open_training_data(config.data, config.augment, config.model)
+    seed_all(seed)
+    component = NETWORKS[method].from_config(data.model, spec=LANDSAT, device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        fit(
+            SegmentationTask(component, data.train, data.validation, config),
+            config.fit,
+            out=Path(folder) / "run",
+        )
+    matrix = ConfusionMatrix(component.classes)
+    for case in open_cases(config.data, "test" if final else "validation", component.config).cases():
+        matrix.update(case.labels, component.segment([case.image])[0].labels)
+    return matrix
+
+
+def run_trees(trial: dict[str, Any], *, seed: int, reverse: bool, final: bool) -> ConfusionMatrix:
+    scene, direction = load_landsat(), "reverse" if reverse else "forward"
+    trees = fit_trees(part_of(scene, "half" if final else "train", direction), trial, seed)
+    shown = part_of(scene, "test" if final else "validation", direction)
+    matrix = ConfusionMatrix(scene.palette.classes)
+    matrix.update(shown.labels, predict_trees(trees, shown))
+    return matrix
+
+
+def run(kind: str, method: str, number: int, *, seed: int = 0, reverse: bool = False) -> dict[str, Any]:
+    """One run, or its line if it was done before."""
+    key = {"kind": kind, "method": method, "trial": number, "seed": seed, "reverse": reverse}
+    for line in read_runs():
+        if all(line[name] == value for name, value in key.items()):
+            return line
+    trial, began = trials(method)[number], time.monotonic()
+    arguments = {"seed": seed, "reverse": reverse, "final": kind == "final"}
+    matrix = run_trees(trial, **arguments) if method == "trees" else run_network(method, trial, **arguments)
+    present = matrix.classes_above(0)
+    line = key | {
+        "settings": trial,
+        "oa": matrix.oa,
+        "miou": matrix.miou(),
+        "miou_present": matrix.miou(present),
+        "miou_over_500": matrix.miou(matrix.classes_above(500)),
+        "iou": {
+            name: float(np.nan_to_num(value)) for name, value in zip(matrix.classes, matrix.iou, strict=True)
+        },
+        "seconds": time.monotonic() - began,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with RUNS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    print(
+        f"{kind} {method} trial {number} seed {seed}{' reverse' if reverse else ''}: oa {line['oa']:.4f}, ",
+        end="",
+    )
+    print(
+        f"mIoU {line['miou']:.4f}, over 500 px {line['miou_over_500']:.4f}, {line['seconds']:.0f} s",
+        flush=True,
+    )
+    return line
+
+
+def read_runs() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
+
+
+def choice(method: str) -> int:
+    """The trial with the best validation score."""
+    lines = [line for line in read_runs() if line["kind"] == "search" and line["method"] == method]
+    if len({line["trial"] for line in lines}) < len(trials(method)):
+        raise SystemExit(f"the search of {method} is not finished: run `landsat.py search` first.")
+    return max(lines, key=lambda line: line["oa"] + line["miou_present"])["trial"]
+
+
+def report() -> None:
+    table: dict[str, Any] = {}
+    for method in METHODS:
+        for reverse in (False, True):
+            lines = [
+                line
+                for line in read_runs()
+                if line["kind"] == "final" and line["method"] == method and line["reverse"] == reverse
+            ]
+            if not lines:
+                continue
+            row = {"method": method, "direction": "reverse" if reverse else "forward", "seeds": len(lines)}
+            for name in ("oa", "miou", "miou_over_500"):
+                values = np.array([line[name] for line in lines])
+                row[name], row[f"{name}_std"] = (
+                    float(values.mean()),
+                    float(values.std(ddof=min(1, len(lines) - 1))),
+                )
+            row["iou"] = {k: float(np.mean([line["iou"][k] for line in lines])) for k in lines[0]["iou"]}
+            row["trial"], row["settings"] = lines[0]["trial"], lines[0]["settings"]
+            table[f"{method}/{row['direction']}"] = row
+            cells = [f"{row[n]:.3f} +- {row[f'{n}_std']:.3f}" for n in ("oa", "miou", "miou_over_500")]
+            print(f"{TITLES[method]:40s} {row['direction']:8s}", *cells, sep="  ")
+    record = {
+        "device": f"CPU, {os.cpu_count()} cores",
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        "rows": table,
+    }
+    write_text(RESULTS / "cmunet_landsat.json", json.dumps(record, indent=2) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("search", "final", "report"))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    arguments = parser.parse_args()
+    for method in arguments.methods:
+        if arguments.what == "search":
+            for number in range(len(trials(method))):
+                run("search", method, number)
+        elif arguments.what == "final":
+            for reverse in (False, True):
+                for seed in SEEDS:
+                    run("final", method, choice(method), seed=seed, reverse=reverse)
+    if arguments.what == "report":
+        report()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What a CM-UNet is made of: one frozen dataclass, checked when it is built. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vitrail.errors import UsageError
+from vitrail_segmentation.palettes import get_palette
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+"""Of the red, green and blue of uint8 images (the usual 0.485, 0.456, 0.406 and 0.229, 0.224, 0.225 times 255)."""
+
+ISPRS, LOVEDA = get_palette("isprs"), get_palette("loveda")
+DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CMUNetConfig:
+    """A CM-UNet. The defaults are the paper's network for the six ISPRS classes.
+
+    classes: K names, at least two.
+    palette: K RGB colours, or none at all for distinct ones.
+    bands: channels of an image.
+    mean, std: of the training images, one number a band, in the units of their values.
+    dtypes: numpy dtypes that an image may have; numbers of another kind have another scale.
+    backbone: any timm model that gives features at strides 4, 8, 16 and 32.
+    pretrained: timm name of the backbone weights that *training* starts from; empty for none. The paper says
+        "ResNet-18" and its code loads "resnet18.fb_swsl_ig1b_ft_in1k". Loading a component never fetches them.
+    width: channels of the decoder at stride 4, a multiple of 16; 2, 4 and 8 times that at strides 8, 16 and 32.
+    depths: CSMamba blocks of the four decoder stages, stride 32 first.
+    drop_path: stochastic depth, growing from 0 in the first block at stride 4 to this in the last at stride 32.
+    state: size of the selective scan's state.
+    """
+
+    classes: tuple[str, ...] = ISPRS.classes
+    palette: tuple[tuple[int, int, int], ...] = ISPRS.colours
+    bands: int = 3
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    dtypes: tuple[str, ...] = ("uint8",)
+    backbone: str = "resnet18"
+    pretrained: str = ""
+    width: int = 64
+    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
+    drop_path: float = 0.2
+    state: int = 16
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        if count < 2:
+            raise UsageError(f"classes has {count} name(s); wanted are at least two classes.")
+        if self.palette and len(self.palette) != count:
+            raise UsageError(
+                f"palette has {len(self.palette)} colours for {count} classes; give one a class, or none at all."
+            )
+        if any(len(colour) != 3 or not all(0 <= part <= 255 for part in colour) for colour in self.palette):
+            raise UsageError("palette has a colour that is not three numbers from 0 to 255.")
+        if self.bands < 1:
+            raise UsageError(f"bands is {self.bands}; wanted is at least 1.")
+        if len(self.mean) != self.bands or len(self.std) != self.bands:
+            raise UsageError(
+                f"mean has {len(self.mean)} values and std {len(self.std)}; wanted is one a band, and bands is "
+                f"{self.bands}."
+            )
+        if any(not value > 0 for value in self.std):
+            raise UsageError(f"std is {self.std}; every value must be above 0.")
+        if not self.dtypes or set(self.dtypes) - set(DTYPES):
+            raise UsageError(f"dtypes is {self.dtypes}; wanted are some of {', '.join(DTYPES)}.")
+        if self.width < 16 or self.width % 16:
+            raise UsageError(f"width is {self.width}; wanted is a multiple of 16.")
+        if len(self.depths) != 4 or min(self.depths) < 1:
+            raise UsageError(f"depths is {self.depths}; wanted are four numbers from 1.")
+        if not 0 <= self.drop_path < 1:
+            raise UsageError(f"drop_path is {self.drop_path}; wanted is a share from 0 to below 1.")
+        if self.state < 1:
+            raise UsageError(f"state is {self.state}; wanted is at least 1.")
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the network is the one whose code the authors released, for any classes and bands."""
+        return (self.backbone, self.width, self.depths, self.state) == ("resnet18", 64, (2, 2, 2, 2), 16)
+
+
+def resnet18() -> CMUNetConfig:
+    """The paper's network, for the six ISPRS classes."""
+    return CMUNetConfig()
+
+
+def landsat() -> CMUNetConfig:
+    """The small network that comes with the package, as the preset that trained it describes it."""
+    from vitrail_cmunet.presets import landsat as preset  # presets import this module
+
+    return preset().model
+
+
+def class_names(count: int) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
+    """Names and colours that a published network of `count` classes has: ISPRS for 6, LoveDA for 7, else numbers."""
+    for known in (ISPRS, LOVEDA):
+        if count == len(known.classes):
+            return known.classes, known.colours
+    return tuple(f"class {index}" for index in range(count)), ()

@@ -1,0 +1,159 @@
+"""Checkpoints of the authors' code -> a `CMUNetSegmenter`. Nothing in the file is executed.
+
+Known are a Lightning checkpoint (a dict with "state_dict"), a plain state dict, and safetensors. Names may begin with
+`net.`, `mamba_unet.` and `module.` in any mixture. Parameters that the network never reads may be there or not.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitrail.errors import InputError, UsageError
+from vitrail.specs import ComponentSpec
+from vitrail_cmunet.config import IMAGENET_MEAN, IMAGENET_STD, CMUNetConfig, class_names
+from vitrail_cmunet.model import CMUNet
+from vitrail_cmunet.segmenter import CMUNetSegmenter
+from vitrail_training.weights import read_weights
+
+PREFIX = re.compile(r"^(?:(?:net|mamba_unet|module)\.)+")
+HEADS = ("output.weight", "conv4.weight", "conv3.weight", "conv2.weight")
+TELLING = (
+    "backbone.conv1.weight",
+    "AFFs.0.fusion_conv.down.weight",
+    "layers_up.0.0.blocks.0.down.weight",
+    "output.weight",
+)
+UNUSED = re.compile(r"(?:norm|up)\..*|AFFs\.\d\.fusion_conv\.down_2\..*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """What the file does not say.
+
+    classes: their names; by default those of ISPRS for six, of LoveDA for seven, else "class 0", ...
+    mean, std: of the bands, in the units of the images; by default ImageNet's for uint8, and for other than three
+        bands the mean of ImageNet's three for every band.
+    new_heads: where `classes` has another count than the file, start the four heads anew instead of refusing.
+    """
+
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    new_heads: bool = False
+
+
+def convert(
+    path: Path | str, *, spec: ComponentSpec, options: ConvertOptions = ConvertOptions()
+) -> CMUNetSegmenter:
+    """Read a checkpoint of the published network; the counts of classes and bands come from the file.
+
+    Raises UsageError: no such file, or another count of classes; InputError: not a checkpoint, or of another network;
+    BrokenError: a damaged safetensors file.
+    """
+    path = Path(path)
+    tensors = {PREFIX.sub("", name): value for name, value in _read(path).items()}
+    _check(path, tensors)
+    bands = tensors["backbone.conv1.weight"].shape[1]
+    count = tensors["output.weight"].shape[0]
+    classes, palette = class_names(count)
+    if options.classes:
+        classes, palette = options.classes, ()
+    if len(classes) != count:
+        if not options.new_heads:
+            raise UsageError(
+                f"{path.name} has {count} classes and {len(classes)} names were given; give {count} names, or "
+                "new_heads to start the heads anew."
+            )
+        tensors = {name: value for name, value in tensors.items() if name not in HEADS}
+    config = CMUNetConfig(
+        classes=classes,
+        palette=palette,
+        bands=bands,
+        mean=options.mean or _per_band(IMAGENET_MEAN, bands),
+        std=options.std or _per_band(IMAGENET_STD, bands),
+    )
+    component = CMUNetSegmenter.from_config(config, spec=spec)
+    _fill(component.module, tensors, path)
+    return component
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a file by name."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; wanted is a checkpoint: .ckpt, .pth or .safetensors.")
+    if path.suffix == ".safetensors":
+        return read_weights(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on where in the file the trouble lies
+        raise InputError(_why_unreadable(path, error)) from error
+    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
+        found = found["state_dict"]
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
+        )
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    asked = re.search(r"GLOBAL:? (\S+)", str(error))
+    if asked:
+        return (
+            f"{path.name} asks for {asked[1]} while it is read, and nothing but tensors and plain values is read here. "
+            "If you trust the file, save its state dict alone, torch.save(checkpoint['state_dict'], FILE), and convert "
+            "that."
+        )
+    with path.open("rb") as file:
+        damaged = file.read(2) == b"PK"
+    what = "is cut off or damaged: get it again" if damaged else "is not a PyTorch checkpoint"
+    return f"{path.name} {what}. Read are .ckpt and .pth as torch.save writes them, and .safetensors."
+
+
+def _check(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Whether this is a CM-UNet at all, said by the parameters that tell it from other networks."""
+    missing = [name for name in TELLING if name not in tensors or tensors[name].ndim < 2]
+    if missing:
+        raise InputError(
+            f"{path.name} is not a checkpoint of CM-UNet with ResNet-18: it has no {', '.join(missing)}."
+        )
+
+
+def _fill(network: CMUNet, tensors: Mapping[str, Tensor], path: Path) -> None:
+    wanted = network.state_dict()
+    missing = [
+        name
+        for name in wanted
+        if name not in tensors
+        and name not in HEADS  # the auxiliary ones serve training only, and all of them may start anew
+        and not UNUSED.fullmatch(name)
+        and not name.endswith("num_batches_tracked")
+    ]
+    if missing:
+        raise InputError(f"{path.name} lacks {_some(missing)}; wanted is a whole CM-UNet with ResNet-18.")
+    for name, tensor in wanted.items():
+        found = tensors.get(name)
+        if found is not None and found.shape != tensor.shape:
+            raise InputError(
+                f"{path.name} has {name} of shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}, as in the "
+                "published network."
+            )
+    network.load_state_dict({name: tensors[name] for name in wanted if name in tensors}, strict=False)
+
+
+def _per_band(values: tuple[float, ...], bands: int) -> tuple[float, ...]:
+    return values if bands == len(values) else (round(sum(values) / len(values), 3),) * bands
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,1 @@
+"""The network's own kernels, one folder for each op."""

