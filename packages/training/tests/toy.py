@@ -75,6 +75,7 @@ class RingTask(Task):
     def loss(self, model, batch, step):
         x, y = batch["x"], batch["y"]
         out = model(x)[:, 0]
+        self.centres = self.centres.to(x.device)
         for k in (0, 1):
             if (y == k).any():
                 self.centres[k].lerp_(x[y == k].mean(0), 0.1)
@@ -109,7 +110,7 @@ class RingTask(Task):
 
     def evaluate(self, model):
         data = self.dataset
-        out = model(torch.from_numpy(data.points))[:, 0]
+        out = model(torch.from_numpy(data.points).to(model[0].weight.device))[:, 0].cpu()
         noise = torch.randn(()).item()  # must not disturb the run
         return {"accuracy": ((out > 0).numpy() == (data.labels > 0)).mean(), "noise": noise * 0}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -10,7 +9,6 @@ from importlib.util import find_spec
 from vitrail.hookspecs import hookimpl
 from vitrail.specs import DoctorLine
 
-BACKENDS = ("auto", "reference", "triton", "cpu")
 EXTRAS = {"export": ("onnx", "onnxscript", "onnxruntime"), "track": ("tensorboard",)}
 
 
@@ -51,12 +49,13 @@ def _device_line() -> DoctorLine:
 
 
 def _kernels_line() -> DoctorLine:
-    backend = os.environ.get("VITRAIL_KERNELS", "auto")
-    if backend not in BACKENDS:
-        return DoctorLine(
-            level="problem", text=f"VITRAIL_KERNELS is {backend!r}; wanted is one of {', '.join(BACKENDS)}"
-        )
-    return DoctorLine(level="ok", text=f"kernel backend: {backend} (VITRAIL_KERNELS)")
+    from vitrail_training.kernels.choose import STANDARD, VARIABLE, requested
+
+    backend = requested()
+    if backend not in STANDARD:
+        text = f"{VARIABLE} is {backend!r}, none of {', '.join(STANDARD)}: ops that do not offer it stop with an error"
+        return DoctorLine(level="note", text=text)
+    return DoctorLine(level="ok", text=f"kernel backend: {backend} ({VARIABLE})")
 
 
 def _version(distribution: str) -> str:

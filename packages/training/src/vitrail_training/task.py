@@ -75,9 +75,9 @@ class Task:
     def evaluate(self, model: nn.Module) -> Mapping[str, float]:
         """Named values of the network as it is now, in eval mode and without gradients.
 
-        `model` is `self.model`, holding the averaged weights where config.ema is set. Every process calls it;
-        they may share the work (distributed.rank, distributed.world, distributed.mean_across), and what process 0
-        returns counts. What it draws from random generators does not disturb training.
+        `model` is `self.model`, on the run's device, holding the averaged weights where config.ema is set. Every
+        process calls it; they may share the work (distributed.rank, distributed.world, distributed.mean_across),
+        and what process 0 returns counts. What it draws from random generators does not disturb training.
         """
         return {}
 

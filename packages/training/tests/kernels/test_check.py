@@ -155,7 +155,18 @@ def test_nan_never_passes():
 
 
 def test_wrong_shape():
-    caught(make("shape", forward=lambda x, w: torch.tanh(x * w)[..., :-1]), "the output has shape")
+    caught(make("shape", forward=lambda x, w: torch.tanh(x * w)[..., :-1].clone()), "the output has shape")
+
+
+def test_a_gradient_that_is_wrong_in_float64_only():
+    def backward(dy, x, weight):
+        wrong = 1.1 if x.dtype == torch.float64 else 1.0
+        return dy * weight, (dy * x).reshape(-1, x.shape[-1]).sum(0) * wrong
+
+    op = make("precise", backward=backward)
+    check_op(op, reference, cases())
+    with pytest.raises(AssertionError, match=r"precise, case 'odd': gradcheck failed"):
+        check_op(op, reference, cases(), double=True)
 
 
 def test_cases_must_cover_empty_and_odd():

@@ -121,7 +121,7 @@ def _check_layouts(op, case, names, tolerance, generator) -> None:
     label = f"{_name(op)}, case {case.name!r}"
     inputs = _fresh(case.inputs)
     outputs = _outputs(op, inputs, label)
-    gradients = [torch.randn(output.shape, generator=generator, dtype=torch.float64) for output in outputs]
+    gradients = [torch.randn(output.shape, generator=generator).to(output) for output in outputs]
     expected = _gradients(outputs, inputs, gradients, label)
     for i, name in [*enumerate(names), (None, "the incoming gradient")]:
         if i is not None and not (isinstance(case.inputs[i], Tensor) and case.inputs[i].dim() > 0):

@@ -58,9 +58,9 @@ def run_interpreted(target: str | Path, function: str, *arguments: Any, timeout:
 
 
 def scan_slices() -> None:
-    """Let the interpreter run `tl.associative_scan` a slice at a time; its own way, by elements, takes minutes.
+    """Let the interpreter run `tl.associative_scan` a slice at a time.
 
-    Does nothing where this triton has no such class.
+    Its own way, an element at a time, takes minutes. Does nothing where this triton has no such class.
     """
     try:
         import numpy as np
