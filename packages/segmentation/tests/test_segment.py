@@ -181,6 +181,16 @@ def test_a_segmenter_names_what_it_sees_without_data(brightness, make_raster, tm
     assert [np.unique(image).tolist() for image in model.seen] == [[0.25, 0.75]]
 
 
+def test_a_segmenter_names_the_dtypes_that_its_weights_want(brightness, make_raster, tmp_path):
+    scene = make_raster(np.full((6, 6, 1), 1000, np.uint16))
+    stretched, raw = brightness(dtypes=("uint8",)), brightness(dtypes=("uint8",))
+    raw.dtypes = ("uint16",)
+    for model in (stretched, raw):
+        segment_scene(model, scene, tmp_path / "out.tif", tile=16)
+    assert stretched.seen[0].dtype == np.uint8
+    assert raw.seen[0].dtype == np.uint16
+
+
 def test_pixels_that_the_model_leaves_open_stay_open(brightness, make_raster, read_back, tmp_path, image):
     class Careful(brightness):
         def _result(self, logits, scores):

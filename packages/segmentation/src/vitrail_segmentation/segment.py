@@ -131,7 +131,7 @@ def segment_scene(
         path,
         wanted_by=segmenter.spec.id,
         bands_wanted=bands_wanted(segmenter),
-        dtypes=segmenter.spec.inputs.dtypes,
+        dtypes=dtypes_wanted(segmenter),
         bands=bands,
         tile=tile,
         note=report.note,
@@ -189,6 +189,11 @@ def segment_scene(
 def bands_wanted(segmenter: Segmenter) -> int | None:
     """How many bands a segmenter takes: its attribute `bands` where the weights decide, else what its spec says."""
     return getattr(segmenter, "bands", None) or segmenter.spec.inputs.bands
+
+
+def dtypes_wanted(segmenter: Segmenter) -> tuple[str, ...]:
+    """Which numpy dtypes a segmenter takes: its attribute `dtypes` where the weights decide, else its spec's."""
+    return getattr(segmenter, "dtypes", None) or segmenter.spec.inputs.dtypes
 
 
 def check_output(path: Path, output: Path, format: Format | None) -> Format:
