@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -149,4 +150,6 @@ def accelerated(config: FitConfig, *, find_unused_parameters: bool = False) -> I
 
 def _leave() -> None:
     if _several():
+        gc.collect()  # wrapped networks hold the group, in cycles; its threads must end before the interpreter does
         dist.destroy_process_group()
+        gc.collect()

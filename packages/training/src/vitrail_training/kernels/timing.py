@@ -33,11 +33,13 @@ def compare(
     *,
     rounds: int = 15,
     warmup: int = 2,
+    pause: float = 0.02,
     device: torch.device | str = "cpu",
 ) -> dict[str, Timing]:
     """Call every rival `rounds` times, one after the other in each round; milliseconds by name.
 
-    On a CUDA device the times are between events on the current stream.
+    On a CUDA device the times are between events on the current stream. On a CPU there is a `pause` (seconds) before
+    each call, in which the threads of the rival before it stop spinning.
     """
     cuda = torch.device(device).type == "cuda"
     for _ in range(warmup):
@@ -46,6 +48,8 @@ def compare(
     times: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in range(rounds):
         for name, rival in rivals.items():
+            if not cuda:
+                time.sleep(pause)
             times[name].append(_on_gpu(rival) if cuda else _on_cpu(rival))
     return {
         name: Timing(statistics.median(values), min(values), max(values), rounds)

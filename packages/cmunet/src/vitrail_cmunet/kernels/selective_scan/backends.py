@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import cache
 from importlib import import_module
 
 import torch
@@ -40,16 +39,25 @@ def _no_mamba(x: Tensor) -> str:
     return _import_problem("mamba")
 
 
-@cache
+_PROBLEMS: dict[str, str] = {}
+
+
 def _import_problem(module: str) -> str:
     """Why the module of a backend cannot be imported, or an empty string. Compiling counts as importing."""
+    if module in _PROBLEMS:
+        return _PROBLEMS[module]
+    problem = ""
     try:
         import_module(f"{_PACKAGE}.{module}")
     except (
         Exception
     ) as error:  # a broken numba, triton or CUDA library fails in many ways; all mean "cannot run"
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    return ""
+        problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    if (
+        not torch.compiler.is_compiling()
+    ):  # numba cannot be imported while torch traces; that is no lasting problem
+        _PROBLEMS[module] = problem
+    return problem
 
 
 BACKENDS = (
@@ -60,6 +68,7 @@ BACKENDS = (
 )
 
 
+@torch.compiler.assume_constant_result
 def pick(x: Tensor, request: str | None = None) -> str:
     """The backend for an input like `x`; `request` overrides `VITRAIL_KERNELS`."""
     return choose(OP, BACKENDS, x, request)
@@ -73,6 +82,7 @@ def backward(name: str) -> Callable[..., tuple[Tensor, ...]]:
     return import_module(f"{_PACKAGE}.{name}").backward
 
 
+@torch.compiler.assume_constant_result
 def chunk_length(name: str, length: int) -> int:
     """Steps between two saved states, by backend and sequence length."""
     return import_module(f"{_PACKAGE}.{name}").chunk_length(length)

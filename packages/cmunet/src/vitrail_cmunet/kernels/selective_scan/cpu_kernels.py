@@ -24,6 +24,7 @@ from vitrail_cmunet.kernels.selective_scan.cpu_lanes import (
     spread,
     store,
     totals,
+    transpose,
     where_negative,
 )
 
@@ -160,11 +161,12 @@ def scan_backward(
     drive, dout = np.zeros((padded, LANES), np.float32), np.zeros((padded, LANES), np.float32)
     decays, states, g_all = np.empty_like(u), np.zeros((padded + 1, LANES), np.float32), np.zeros_like(drive)
     row, pixels = np.empty((chunk, features.shape[1] // 4), np.float32), np.empty(chunk, np.int64)
-    drow = np.zeros((chunk, row.shape[1] + LANES), np.float32)
+    drow = np.zeros((padded, row.shape[1] + LANES), np.float32)
     weight_t = np.zeros((weight.shape[1], rank + LANES), np.float32)
     weight_t[:, :rank] = weight.T
     after = states[1:]
-    dB, dC = np.empty((high - low, padded), np.float32), np.empty((high - low, padded), np.float32)
+    rows = (high - low + LANES - 1) // LANES * LANES
+    dB, dC = np.zeros((rows, padded), np.float32), np.zeros((rows, padded), np.float32)
     gradient = np.zeros((high - low, LANES), np.float32)
     zero = splat(_ZERO)
     bias_sum, skip_sum = zero, zero
@@ -207,7 +209,6 @@ def scan_backward(
             store(gradient, n - low, 0, g)
             store(dA, n, lane, A_sum)
         for t in range(steps):
-            pixel = pixels[t]
             ddelta = load(u, t, 0) * load(gB, t, 0) + splat(_LN2) * load(gqA, t, 0)
             ddt = ddelta * _sigmoid(load(v, t, 0))
             bias_sum = bias_sum + ddt
@@ -216,15 +217,19 @@ def scan_backward(
             store(v, t, 0, ddt)
             for r in range(rank):
                 store(dweight, r, lane, load(dweight, r, lane) + ddt * spread(row, t, r))
-            for r in range(0, rank, LANES):  # sixteen r at a time; those past the rank are overwritten below
-                low_rank = zero
-                for j in range(LANES):
-                    low_rank = low_rank + spread(v, t, j) * load(weight_t, lane + j, r)
-                store(drow, t, r, low_rank)
-            for n in range(low, high):
-                drow[t, rank + n] = dB[n - low, t]
-                drow[t, rank + states_n + n] = dC[n - low, t]
-            _scatter(drow, t, dfeatures, pixel, direction)
+            for r in range(0, rank, LANES):
+                even, odd = zero, zero
+                for j in range(0, LANES, 2):
+                    even = even + spread(v, t, j) * load(weight_t, lane + j, r)
+                    odd = odd + spread(v, t, j + 1) * load(weight_t, lane + j + 1, r)
+                store(drow, t, r, even + odd)
+        # In this order, for sixteen columns are written at a time: what runs over is overwritten by the next.
+        for matrix, column in ((dB, rank + low), (dC, rank + states_n + low)):
+            for n in range(0, high - low, LANES):
+                for t in range(0, steps, LANES):
+                    transpose(matrix, n, t, drow, t, column + n)
+        for t in range(steps):
+            _scatter(drow, t, dfeatures, pixels[t], direction)
         _put(steps, u, pixels, lane, add, dx)
     store(dbias, 0, lane, bias_sum)
     store(dD, 0, lane, skip_sum)

@@ -146,6 +146,34 @@ def totals(typing_context, left, right, row):
     return lanes(left, right, types.intp), generate
 
 
+@intrinsic
+def transpose(typing_context, source, row, column, target, target_row, target_column):
+    """target[target_row + j, target_column + i] = source[row + i, column + j] for i, j < 16; no bounds are checked."""
+    if not (_is_plain(source) and _is_plain(target)):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        matrix, row, column, out, out_row, out_column = arguments
+        step = [ir.Constant(row.type, i) for i in range(LANES)]
+        places = [_address(context, builder, source, matrix, builder.add(row, i), column) for i in step]
+        rows = [builder.load(place, align=4) for place in places]
+        for size in (8, 4, 2, 1):  # swap the off-diagonal blocks of this size
+            lanes_in = range(LANES)
+            upper = ir.Constant(_integers, [i if not i & size else LANES + i - size for i in lanes_in])
+            lower = ir.Constant(_integers, [i + size if not i & size else LANES + i for i in lanes_in])
+            for i in lanes_in:
+                if not i & size:
+                    pair = rows[i], rows[i + size]
+                    rows[i], rows[i + size] = (builder.shuffle_vector(*pair, mask) for mask in (upper, lower))
+        for i, vector in zip(step, rows):
+            place = _address(context, builder, target, out, builder.add(out_row, i), out_column)
+            builder.store(vector, place, align=4)
+        return context.get_dummy_value()
+
+    indices = (types.intp, types.intp)
+    return types.void(source, *indices, target, *indices), generate
+
+
 def _binary(name: str):
     @intrinsic
     def compute(typing_context, left, right):

@@ -137,7 +137,11 @@ def carry(
     base = sequence.to(tl.int64) * chunks
     row = tl.arange(0, CHUNKS)
     entering = tl.zeros((BD,), tl.float32)
-    for start in range(0, chunks, CHUNKS):
+    begin = base + (chunks - 1 if REVERSE else 0)
+    tl.store(states + (begin * N + n) * d + channels, entering, mask=channels < d)
+    start = 0
+    # not `range`: the interpreter of triton 3.6 cannot count to a run-time number with numpy 2.4
+    while start < chunks:
         order = start + row
         inside = (order < chunks)[:, None] & (channels < d)[None, :]
         chunk = chunks - 1 - order if REVERSE else order
@@ -146,9 +150,6 @@ def carry(
         value = tl.load(local + (place * N + n) * d + channels[None, :], mask=inside, other=0.0)
         decay, value = tl.associative_scan((decay, value), 0, _compose)
         leaving = decay * entering[None, :] + value
-        if start == 0:
-            zero_place = base + (chunks - 1 if REVERSE else 0)
-            tl.store(states + (zero_place * N + n) * d + channels, entering, mask=channels < d)
         following = (base + (chunk - 1 if REVERSE else chunk + 1))[:, None]
         tl.store(
             states + (following * N + n) * d + channels[None, :],
@@ -156,6 +157,7 @@ def carry(
             mask=inside & (order + 1 < chunks)[:, None],
         )
         entering = tl.sum(tl.where((row == CHUNKS - 1)[:, None], leaving, 0.0), axis=0)
+        start += CHUNKS
 
 
 @triton.jit
