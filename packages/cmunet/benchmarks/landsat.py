@@ -20,6 +20,7 @@ import os
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,12 @@ from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_cmunet.train import SegmentationTask
 from vitrail_cmunet.train_config import TrainConfig
 from vitrail_segmentation.metrics import ConfusionMatrix
+from vitrail_training.claims import Runs
 from vitrail_training.loop import fit
 from vitrail_training.rng import seed_all
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
-RUNS = RESULTS / "cmunet_landsat_runs.jsonl"
+RUNS = Runs(RESULTS / "cmunet_landsat_runs.jsonl")
 NETWORKS = {"cmunet": CMUNetSegmenter, "unet": UNetSegmenter, "smp_unet": SmpSegmenter}
 METHODS = (*NETWORKS, "trees")
 TITLES = {
@@ -51,40 +53,28 @@ TITLES = {
 }
 SEEDS = (0, 1, 2)
 
-# Eight points of one random draw, the same for all three networks; what is particular to one is in SIZES.
+# Eight points of one draw, the same for all three networks; what is particular to one is in SIZES.
+# vary: brightness, gain and noise are jittered by 0.1 and crops scaled by 0.75 to 1.25.
 COMMON = [
     {
-        "lr": 1e-3,
-        "steps": 400,
-        "balance": 0.25,
-        "class_power": 0.0,
-        "dice": 1.0,
-        "jitter": 0.1,
-        "decay": 0.01,
-    },
-    {"lr": 2e-3, "steps": 400, "balance": 0.0, "class_power": 0.0, "dice": 0.5, "jitter": 0.2, "decay": 0.05},
-    {
-        "lr": 2e-3,
-        "steps": 800,
-        "balance": 0.25,
-        "class_power": 0.25,
-        "dice": 0.5,
-        "jitter": 0.1,
-        "decay": 0.05,
-    },
-    {
-        "lr": 1e-3,
-        "steps": 800,
-        "balance": 0.0,
-        "class_power": 0.25,
-        "dice": 1.0,
-        "jitter": 0.2,
-        "decay": 0.05,
-    },
-    {"lr": 3e-3, "steps": 400, "balance": 0.5, "class_power": 0.0, "dice": 1.0, "jitter": 0.2, "decay": 0.05},
-    {"lr": 3e-3, "steps": 800, "balance": 0.1, "class_power": 0.0, "dice": 1.0, "jitter": 0.3, "decay": 0.1},
-    {"lr": 5e-4, "steps": 800, "balance": 0.1, "class_power": 0.0, "dice": 1.0, "jitter": 0.1, "decay": 0.01},
-    {"lr": 2e-3, "steps": 400, "balance": 0.1, "class_power": 0.25, "dice": 1.0, "jitter": 0.3, "decay": 0.1},
+        "lr": lr,
+        "steps": steps,
+        "balance": balance,
+        "class_power": power,
+        "dice": dice,
+        "vary": vary,
+        "decay": decay,
+    }
+    for lr, steps, balance, power, dice, vary, decay in (
+        (3e-3, 800, 0.0, 0.0, 0.0, False, 0.05),
+        (3e-3, 800, 0.0, 0.0, 0.5, True, 0.05),
+        (6e-3, 800, 0.0, 0.0, 0.0, False, 0.1),
+        (2e-3, 800, 0.25, 0.0, 0.5, False, 0.05),
+        (6e-3, 800, 0.1, 0.0, 0.0, True, 0.05),
+        (3e-3, 800, 0.0, 0.25, 0.0, False, 0.1),
+        (2e-3, 800, 0.0, 0.0, 0.5, False, 0.01),
+        (3e-3, 1200, 0.0, 0.0, 0.0, True, 0.05),
+    )
 ]
 SIZES = {
     "cmunet": [{"width": 32}, {"width": 16}] * 4,
@@ -115,9 +105,13 @@ def as_config(
     return replace(
         start,
         data=replace(start.data, reverse=reverse, whole_half=whole_half),
-        augment=replace(start.augment, balance=trial["balance"], jitter=trial["jitter"]),
+        augment=replace(
+            start.augment,
+            balance=trial["balance"],
+            **({"jitter": 0.1, "noise": 0.02, "scales": (0.75, 1.0, 1.25)} if trial["vary"] else {}),
+        ),
         loss=replace(start.loss, class_power=trial["class_power"], dice=trial["dice"]),
-        model=replace(model, **{k: trial[k] for k in ("width", "zoom") if k in trial}),
+        model=replace(model, width=trial["width"]),
         fit=replace(
             start.fit,
             lr=trial["lr"],
@@ -162,45 +156,35 @@ def run_trees(trial: dict[str, Any], *, seed: int, reverse: bool, final: bool) -
 def run(kind: str, method: str, number: int, *, seed: int = 0, reverse: bool = False) -> dict[str, Any]:
     """One run, or its line if it was done before."""
     key = {"kind": kind, "method": method, "trial": number, "seed": seed, "reverse": reverse}
-    for line in read_runs():
-        if all(line[name] == value for name, value in key.items()):
-            return line
-    trial, began = trials(method)[number], time.monotonic()
-    arguments = {"seed": seed, "reverse": reverse, "final": kind == "final"}
-    matrix = run_trees(trial, **arguments) if method == "trees" else run_network(method, trial, **arguments)
-    present = matrix.classes_above(0)
-    line = key | {
-        "settings": trial,
-        "oa": matrix.oa,
-        "miou": matrix.miou(),
-        "miou_present": matrix.miou(present),
-        "miou_over_500": matrix.miou(matrix.classes_above(500)),
-        "iou": {
-            name: float(np.nan_to_num(value)) for name, value in zip(matrix.classes, matrix.iou, strict=True)
-        },
-        "seconds": time.monotonic() - began,
-    }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    with RUNS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    line = RUNS.once(key, lambda: measure(method, number, seed=seed, reverse=reverse, final=kind == "final"))
     print(
-        f"{kind} {method} trial {number} seed {seed}{' reverse' if reverse else ''}: oa {line['oa']:.4f}, ",
-        end="",
-    )
-    print(
+        f"{kind} {method} trial {number} seed {seed}{' reverse' if reverse else ''}: oa {line['oa']:.4f}, "
         f"mIoU {line['miou']:.4f}, over 500 px {line['miou_over_500']:.4f}, {line['seconds']:.0f} s",
         flush=True,
     )
     return line
 
 
-def read_runs() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
+def measure(method: str, number: int, *, seed: int, reverse: bool, final: bool) -> dict[str, Any]:
+    """Train by a trial's settings and score: on the validation part, or where `final` on the test half."""
+    trial, began = trials(method)[number], time.monotonic()
+    train = run_trees if method == "trees" else partial(run_network, method)
+    matrix = train(trial, seed=seed, reverse=reverse, final=final)
+    iou = {name: float(np.nan_to_num(v)) for name, v in zip(matrix.classes, matrix.iou, strict=True)}
+    return {
+        "settings": trial,
+        "oa": matrix.oa,
+        "miou": matrix.miou(),
+        "miou_present": matrix.miou(matrix.classes_above(0)),
+        "miou_over_500": matrix.miou(matrix.classes_above(500)),
+        "iou": iou,
+        "seconds": time.monotonic() - began,
+    }
 
 
 def choice(method: str) -> int:
     """The trial with the best validation score."""
-    lines = [line for line in read_runs() if line["kind"] == "search" and line["method"] == method]
+    lines = [line for line in RUNS if line["kind"] == "search" and line["method"] == method]
     if len({line["trial"] for line in lines}) < len(trials(method)):
         raise SystemExit(f"the search of {method} is not finished: run `landsat.py search` first.")
     return max(lines, key=lambda line: line["oa"] + line["miou_present"])["trial"]
@@ -212,7 +196,7 @@ def report() -> None:
         for reverse in (False, True):
             lines = [
                 line
-                for line in read_runs()
+                for line in RUNS
                 if line["kind"] == "final" and line["method"] == method and line["reverse"] == reverse
             ]
             if not lines:

@@ -31,6 +31,8 @@ class CMUNetConfig:
     depths: CSMamba blocks of the four decoder stages, stride 32 first.
     drop_path: stochastic depth, growing from 0 in the first block at stride 4 to this in the last at stride 32.
     state: size of the selective scan's state.
+    zoom: how many times the network enlarges the image before it looks at it; the logits are averaged back. The
+        decoder decides at a quarter of what it looks at, which is coarse where a pixel is 30 m wide.
     """
 
     classes: tuple[str, ...] = ISPRS.classes
@@ -45,6 +47,7 @@ class CMUNetConfig:
     depths: tuple[int, int, int, int] = (2, 2, 2, 2)
     drop_path: float = 0.2
     state: int = 16
+    zoom: int = 1
 
     def __post_init__(self) -> None:
         count = len(self.classes)
@@ -75,11 +78,14 @@ class CMUNetConfig:
             raise UsageError(f"drop_path is {self.drop_path}; wanted is a share from 0 to below 1.")
         if self.state < 1:
             raise UsageError(f"state is {self.state}; wanted is at least 1.")
+        if self.zoom < 1:
+            raise UsageError(f"zoom is {self.zoom}; wanted is a whole number from 1.")
 
     @property
     def is_published(self) -> bool:
         """Whether the network is the one whose code the authors released, for any classes and bands."""
-        return (self.backbone, self.width, self.depths, self.state) == ("resnet18", 64, (2, 2, 2, 2), 16)
+        network = (self.backbone, self.width, self.depths, self.state, self.zoom)
+        return network == ("resnet18", 64, (2, 2, 2, 2), 16, 1)
 
 
 def resnet18() -> CMUNetConfig:

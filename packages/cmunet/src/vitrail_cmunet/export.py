@@ -45,13 +45,14 @@ class RawToLogits(nn.Module):
         self.register_buffer("std", torch.tensor(network.config.std).view(1, -1, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
+        image = self.network.enlarge((image - self.mean) / self.std)
         height, width = image.shape[-2:]
-        image = (image - self.mean) / self.std
         image = image.index_select(2, _padded(height, image.device)).index_select(
             3, _padded(width, image.device)
         )
         *_, last = self.network.decode(self.network.encode(image))
-        return self.network.head(last, image).narrow(2, 0, height).narrow(3, 0, width)
+        logits = self.network.head(last, image).narrow(2, 0, height).narrow(3, 0, width)
+        return self.network.reduce(logits)
 
 
 def _padded(length: int, device: torch.device) -> Tensor:

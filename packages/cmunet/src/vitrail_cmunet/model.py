@@ -8,6 +8,7 @@
       stage 2   of fuse(x, s2)    2 blocks @2w, expand          ->  w @H/4    auxiliary head
       stage 3   of fuse(x, s1)    2 blocks @w                   ->  w @H/4    auxiliary head
       LayerNorm, 1x1 convolution, bilinear                      -> logits (B, K, H, W)
+      Where config.zoom is not 1, H and W are those of the enlarged image, and the logits are averaged back.
 
 Parameters carry the names of the authors' released code, so that a checkpoint of theirs loads as it is.
 """
@@ -87,11 +88,12 @@ class CMUNet(nn.Module):
 
         Raises ValueError in training mode for such a size: padding would take part in the loss.
         """
+        image = self.enlarge(image)
         height, width = image.shape[-2:]
         if not self.training:
             padded = pad(image)
             *_, last = self.decode(self.encode(padded))
-            return self.head(last, padded)[..., :height, :width]
+            return self.reduce(self.head(last, padded)[..., :height, :width])
         if height % MULTIPLE or width % MULTIPLE:
             raise ValueError(
                 f"training images are {height}x{width}; wanted are multiples of {MULTIPLE}, such as 512x512."
@@ -102,7 +104,17 @@ class CMUNet(nn.Module):
             self.conv3(_channels_first(third)),
             self.conv4(_channels_first(second)),
         )
-        return TrainingOutput(self.head(last, image), auxiliary)
+        return TrainingOutput(self.reduce(self.head(last, image)), auxiliary)
+
+    def enlarge(self, image: Tensor) -> Tensor:
+        """(B, bands, H, W) -> `config.zoom` times as high and wide, bilinear."""
+        zoom = self.config.zoom
+        return image if zoom == 1 else F.interpolate(image, scale_factor=zoom, mode="bilinear")
+
+    def reduce(self, logits: Tensor) -> Tensor:
+        """The way back: the mean of the `config.zoom` squared logits of each pixel."""
+        zoom = self.config.zoom
+        return logits if zoom == 1 else F.avg_pool2d(logits, zoom)
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """(B, bands, H, W), multiples of 32 -> r1..r4, (B, w, H/4, W/4) to (B, 8w, H/32, W/32)."""

@@ -59,9 +59,7 @@ def landsat() -> TrainConfig:
         lookahead=False,
         decay_scan=False,
         data=DataConfig(dataset="landsat"),
-        augment=AugmentConfig(
-            crop=64, mosaic=0.0, scales=(0.75, 1.0, 1.25), turns="all", jitter=0.1, noise=0.02, balance=0.25
-        ),
+        augment=AugmentConfig(crop=64, mosaic=0.0, scales=(1.0,), max_share=1.0, turns="all"),
         loss=LossConfig(average="valid"),
         model=CMUNetConfig(
             classes=palette.classes,
@@ -70,15 +68,17 @@ def landsat() -> TrainConfig:
             mean=(0.0,) * 5,  # bands, mean and std are taken from the training part when training begins
             std=(1.0,) * 5,
             dtypes=("float32",),
-            backbone="edgenext_xx_small",
+            backbone="test_convnext",
             width=32,
+            depths=(1, 1, 1, 1),
             drop_path=0.1,
+            zoom=2,
         ),
         fit=FitConfig(
-            steps=1000,
-            batch_size=16,
+            steps=800,
+            batch_size=8,
             lr=3e-3,
-            weight_decay=0.01,
+            weight_decay=0.05,
             schedule="cosine",
             warmup=50,
             seed=0,

@@ -120,3 +120,18 @@ def test_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = cross_scan(*inputs)
     assert (y - cross_scan(*inputs)).norm() / y.norm() < 2e-2
+
+
+def test_torch_compile_sees_one_graph(monkeypatch):
+    monkeypatch.delenv("VITRAIL_KERNELS", raising=False)
+    inputs = random_inputs(1, 4, 3, 16, 4, 2)
+    compiled = torch.compile(cross_scan, fullgraph=True, backend="aot_eager")  # a graph break would raise
+    wanted = [tensor.clone().requires_grad_() for tensor in inputs]
+    given = [tensor.clone().requires_grad_() for tensor in inputs]
+    expected, found = cross_scan(*wanted), compiled(*given)
+    torch.testing.assert_close(found, expected)
+    for leaves, y in ((wanted, expected), (given, found)):
+        y.square().sum().backward()
+        assert all(tensor.grad is not None for tensor in leaves)
+    for a, b in zip(given, wanted, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)

@@ -102,6 +102,14 @@ def test_other_formats_are_refused(component, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_network_that_enlarges_its_image(tmp_path):
+    config = CMUNetConfig(backbone="mobilenetv3_small_050", width=16, depths=(1, 1, 1, 1), zoom=2)
+    component = CMUNetSegmenter.from_config(config, spec=RESNET18, seed=0)
+    report = export(component, tmp_path / "zoomed.onnx", check=True)
+    assert set(report["check"])
+    assert (tmp_path / "zoomed.onnx").exists()
+
+
 def test_the_published_network(published, golden_image, tmp_path):
     component = CMUNetSegmenter.from_config(CMUNetConfig(mean=(0.0,) * 3, std=(1.0,) * 3), spec=RESNET18)
     component.module.load_state_dict(published.state_dict())

@@ -48,6 +48,20 @@ def test_training_sizes_must_be_multiples_of_32(small):
         network(torch.randn(2, 3, 48, 64))
 
 
+@pytest.mark.parametrize("size", [(32, 64), (21, 50)], ids=str)
+def test_zoom_enlarges_the_image_and_averages_the_logits(small, size):
+    zoomed = CMUNet(CMUNetConfig(width=16, zoom=2)).eval()
+    zoomed.load_state_dict(small.state_dict())
+    image = torch.randn(2, 3, *size)
+    enlarged = F.interpolate(image, size=(2 * size[0], 2 * size[1]), mode="bilinear", align_corners=False)
+    with torch.no_grad():
+        expected = F.interpolate(small(enlarged), scale_factor=0.5, mode="area")
+        torch.testing.assert_close(zoomed(image), expected, atol=1e-6, rtol=1e-5)
+    output = zoomed.train()(torch.randn(2, 3, 32, 32))
+    assert output.logits.shape == (2, 6, 32, 32)
+    assert [tuple(head.shape[2:]) for head in output.auxiliary] == [(16, 16), (16, 16), (8, 8)]
+
+
 # --- modes -------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vitrail_training.claims import Runs, judge, write_verdicts
+
+
+def test_interval_is_scipys():
+    rng = np.random.default_rng(1)
+    with_it, without = rng.normal(0.5, 0.1, 7), rng.normal(0.4, 0.1, 7)
+    found = judge(with_it, without, effect=0.0, draws=100_000)
+    expected = stats.bootstrap(
+        (with_it - without,), np.mean, method="percentile", n_resamples=100_000, rng=2
+    ).confidence_interval
+    assert found.low == pytest.approx(expected.low, abs=2e-3)
+    assert found.high == pytest.approx(expected.high, abs=2e-3)
+    assert found.mean == pytest.approx((with_it - without).mean())
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict"),
+    [
+        ([0.10, 0.11, 0.12, 0.10, 0.09], "holds"),
+        ([-0.10, -0.11, -0.12, -0.10, -0.09], "reversed"),
+        ([0.03, 0.04, 0.03, 0.04, 0.03], "undecided"),  # above zero, and smaller than what counts
+        ([0.30, -0.10, 0.20, -0.20, 0.30], "undecided"),
+    ],
+)
+def test_verdicts(differences, verdict):
+    assert judge(differences, [0.0] * 5, effect=0.05).verdict == verdict
+    assert verdict in str(judge(differences, [0.0] * 5, effect=0.05))
+
+
+@pytest.mark.parametrize(
+    ("with_it", "without", "message"),
+    [
+        ([1.0] * 5, [1.0] * 4, "one pair a seed"),
+        ([1.0] * 4, [1.0] * 4, "at least 5"),
+        ([np.nan] * 5, [1.0] * 5, "finite"),
+    ],
+)
+def test_what_cannot_be_judged(with_it, without, message):
+    with pytest.raises(ValueError, match=message):
+        judge(with_it, without, effect=0.1)
+
+
+def test_a_run_is_done_once(tmp_path):
+    runs, done = Runs(tmp_path / "new" / "runs.jsonl"), []
+
+    def run():
+        done.append(1)
+        return {"score": 0.5}
+
+    assert list(runs) == []
+    for seed in (0, 1, 0):
+        assert runs.once({"seed": seed}, run) == {"seed": seed, "score": 0.5}
+    assert len(done) == 2
+    assert len(list(runs)) == 2
+
+
+def test_verdicts_are_written(tmp_path):
+    verdict = judge([1.0] * 5, [0.0] * 5, effect=0.1)
+    path = write_verdicts(tmp_path / "claims.json", {"it helps": verdict}, {"device": "a CPU"})
+    record = json.loads(path.read_text())
+    assert record["device"] == "a CPU"
+    assert record["verdicts"]["it helps"]["verdict"] == "holds"
