@@ -16,10 +16,11 @@ from vitrail.loading import default_weights
 from vitrail.results import Segmentation, save_image
 from vitrail_cmunet.data.landsat import BANDS, find_landsat, load_landsat, part_of
 from vitrail_cmunet.data.scene import Scene
+from vitrail_cmunet.pictures import compare_labels
 from vitrail_cmunet.plugin import LANDSAT
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_segmentation.palettes import IGNORE
-from vitrail_segmentation.render import rgb_preview, side_by_side
+from vitrail_segmentation.render import overlay_with_legend, rgb_preview
 from vitrail_segmentation.segment import segment_scene
 
 SOURCE = (
@@ -61,10 +62,15 @@ def demo(*, out: Path) -> None:
             for name, count, value in zip(component.classes, counts, matrix.iou, strict=True)
         ],
     )
-    picture = save_image(out / "landcover.png", draw(scene, labels, test.left))
+    image = rgb_preview(scene.image, scene.valid.all(axis=2), order=(2, 1, 0))
+    picture = save_image(out / "landcover.png", draw(image, scene, labels, test.left))
+    found = Segmentation(labels=labels, classes=scene.palette.classes, palette=scene.palette.array)
+    overlay = save_image(out / "overlay.png", overlay_with_legend(image, found))
     output.say(SOURCE)
     output.say(f"Segmented {result.width} x {result.height} pixels in {result.seconds:.1f} s.")
-    output.say(f"Wrote {labels_file} (open it in a GIS), {picture} (open it), {stacked}.")
+    output.say(
+        f"Pictures to open: {picture} and {overlay}. For a GIS: {labels_file}, and the image itself, {stacked}."
+    )
 
 
 def scores(matrix: ConfusionMatrix) -> dict[str, float]:
@@ -112,20 +118,12 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         return file.read(1)
 
 
-def draw(scene: Scene, labels: NDArray[np.uint8], test_from: int) -> NDArray[np.uint8]:
-    """Scene, land-cover map and prediction side by side; a line marks where the unseen half begins."""
-    image = rgb_preview(scene.image, scene.valid.all(axis=2), order=(2, 1, 0))
-    panels = {"Landsat-7, 2000": image}
-    predicted = None
-    for title, shown in (("land-cover map, 1996", scene.labels), ("CM-UNet", labels)):
-        predicted = Segmentation(labels=shown, classes=scene.palette.classes, palette=scene.palette.array)
-        panels[title] = np.where((shown == IGNORE)[..., None], np.uint8(255), predicted.picture())
-    marked = {title: _with_line(panel, test_from) for title, panel in panels.items()}
-    marked["CM-UNet (tested right of the line)"] = marked.pop("CM-UNet")
-    return side_by_side(marked, predicted)
-
-
-def _with_line(picture: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
-    marked = picture.copy()
-    marked[:, column - 1 : column + 1] = (20, 20, 20)
-    return marked
+def draw(
+    image: NDArray[np.uint8], scene: Scene, labels: NDArray[np.uint8], test_from: int
+) -> NDArray[np.uint8]:
+    """Scene, land-cover map and prediction side by side; a white line marks where the unseen half begins."""
+    line = slice(test_from - 1, test_from + 1)
+    image, known, found = image.copy(), scene.labels.copy(), labels.copy()
+    image[:, line], known[:, line], found[:, line] = 255, IGNORE, IGNORE
+    panels = {"land-cover map, 1996": known, "CM-UNet (unseen right of the line)": found}
+    return compare_labels({"Landsat-7, 2000": image}, panels, scene.palette)

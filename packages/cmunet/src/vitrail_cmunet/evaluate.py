@@ -17,12 +17,13 @@ from vitrail.files import write_text
 from vitrail.results import save_image
 from vitrail_cmunet.data.opening import NATURAL_COLOURS, PALETTES, averaged_classes, open_cases
 from vitrail_cmunet.data.patch_set import Case
-from vitrail_cmunet.pictures import comparison, natural_colours
+from vitrail_cmunet.pictures import compare_labels
 from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_cmunet.train_config import DataConfig, DatasetName, Part
 from vitrail_cmunet.tta import View, ViewsName, get_views, mean_logits
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_segmentation.palettes import IGNORE
+from vitrail_segmentation.render import rgb_preview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +98,10 @@ def predict(component: CMUNetSegmenter, image: NDArray[Any], views: tuple[View, 
 
 
 def _picture(case: Case, labels: NDArray[np.uint8], dataset: str) -> NDArray[np.uint8]:
-    """The image, its labels and the prediction; what has no label is left out of both."""
-    image = natural_colours(case.image, NATURAL_COLOURS[dataset])
+    """The image, its labels and the prediction, both white where there is no label."""
+    image = rgb_preview(case.image, order=NATURAL_COLOURS[dataset])
     known = np.where(case.labels == IGNORE, IGNORE, labels)
-    return comparison(image, {"labels": case.labels, "prediction": known}, PALETTES[dataset])
+    return compare_labels({"image": image}, {"labels": case.labels, "prediction": known}, PALETTES[dataset])
 
 
 def _report(matrix: ConfusionMatrix, config: EvalConfig) -> dict[str, Any]:
