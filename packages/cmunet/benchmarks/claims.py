@@ -157,14 +157,23 @@ def scores(metric: str, **key: Any) -> list[float]:
 
 
 def report() -> None:
-    verdicts: dict[str, Verdict] = {}
-    for task in TASKS:
-        with_it, without = (scores("accuracy", part="far", task=task, scan=scan) for scan in (True, False))
-        verdicts[f"scan, task {task}"] = judge(with_it, without, effect=FAR_EFFECT)
+    pairs = {
+        f"scan, task {task}": (
+            *(scores("accuracy", part="far", task=task, scan=scan) for scan in (True, False)),
+            FAR_EFFECT,
+        )
+        for task in TASKS
+    }
     whole = scores("miou_over_500", part="landsat", variant="whole")
     for claim, variant in CLAIMS.items():
         without = scores("miou_over_500", part="landsat", variant=variant)
-        verdicts[claim] = judge(whole, without, effect=LANDSAT_EFFECT)
+        pairs[claim] = (whole, without, LANDSAT_EFFECT)
+    verdicts: dict[str, Verdict] = {}
+    for claim, (with_it, without, effect) in pairs.items():
+        if len(with_it) == len(without) == len(SEEDS):
+            verdicts[claim] = judge(with_it, without, effect=effect)
+        else:
+            print(f"{claim:32s} is not run yet")
     for name, verdict in verdicts.items():
         print(f"{name:32s} {verdict}")
     write_verdicts(RESULTS / "cmunet_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
