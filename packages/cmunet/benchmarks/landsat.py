@@ -1,13 +1,13 @@
 """CM-UNet and its rivals on the Landsat scene: one harness, one search budget, three seeds, two directions.
 
-    python packages/cmunet/benchmarks/landsat.py search      # 16 trials a method, scored on the western fifth
+    python packages/cmunet/benchmarks/landsat.py search      # 20 trials a method, scored on the western fifth
     python packages/cmunet/benchmarks/landsat.py final       # the chosen trial: 3 seeds, 2 directions, test ground
     python packages/cmunet/benchmarks/landsat.py report      # the table, benchmarks/results/cmunet_landsat.json, and
                                                              # rivals.json beside the weights, which the demo shows
 
 Protocol, fixed before any run on test ground:
 - search: trained on the western half without its outer fifth, scored on that fifth by accuracy plus mean IoU over the
-  classes present there. The three best of 16 trials are run with two more seeds, for one seed's score is hardly more
+  classes present there. The three best of 20 trials are run with two more seeds, for one seed's score is hardly more
   than chance; the best mean is the choice. Nothing is chosen by any other ground.
 - final: the chosen trial, trained on the whole half for as many steps, last weights, tested on the other half.
   The reverse direction uses the same choice.
@@ -56,35 +56,39 @@ SEEDS = (0, 1, 2)
 SCORES = ("oa", "miou", "miou_over_500")
 WEIGHTS = Path(__file__).parents[1] / "src" / "vitrail_cmunet" / "weights" / "landsat"
 
-# Two rounds of eight trials, the same for all three networks; what is particular to one is in SIZES. The second
-# was added when the first had been tested, see docs/log.md: every method had it, the trees too.
+# Rounds of eight, eight and four trials, the same for all three networks; what is particular to one is in SIZES. A
+# round was added when the one before had been tested, see docs/log.md: every method had it, the trees too.
 # vary: brightness and gain are jittered by 0.1 and crops scaled by 0.75 to 1.25.
-NAMES = ("lr", "steps", "balance", "class_power", "dice", "vary", "noise", "decay", "ema")
+NAMES = ("lr", "steps", "balance", "class_power", "dice", "vary", "noise", "decay")
 COMMON = [
     dict(zip(NAMES, values, strict=True))
     for values in (
-        (3e-3, 800, 0.0, 0.0, 0.0, False, 0.0, 0.05, 0.0),
-        (3e-3, 800, 0.0, 0.0, 0.5, True, 0.02, 0.05, 0.0),
-        (6e-3, 800, 0.0, 0.0, 0.0, False, 0.0, 0.1, 0.0),
-        (2e-3, 800, 0.25, 0.0, 0.5, False, 0.0, 0.05, 0.0),
-        (6e-3, 800, 0.1, 0.0, 0.0, True, 0.02, 0.05, 0.0),
-        (3e-3, 800, 0.0, 0.25, 0.0, False, 0.0, 0.1, 0.0),
-        (2e-3, 800, 0.0, 0.0, 0.5, False, 0.0, 0.01, 0.0),
-        (3e-3, 1200, 0.0, 0.0, 0.0, True, 0.02, 0.05, 0.0),
-        (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.3, 0.2, 0.995),
-        (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.0, 0.05, 0.0),
-        (5e-3, 1600, 0.0, 0.0, 0.0, False, 0.0, 0.2, 0.995),
-        (2e-3, 1600, 0.1, 0.0, 0.0, False, 0.3, 0.05, 0.995),
-        (3e-3, 1600, 0.0, 0.25, 0.0, False, 0.0, 0.1, 0.995),
-        (3e-3, 1600, 0.0, 0.0, 0.0, True, 0.3, 0.2, 0.995),
-        (2e-3, 1600, 0.0, 0.0, 0.5, False, 0.3, 0.2, 0.0),
-        (5e-3, 1600, 0.1, 0.0, 0.0, True, 0.0, 0.1, 0.995),
+        (3e-3, 800, 0.0, 0.0, 0.0, False, 0.0, 0.05),
+        (3e-3, 800, 0.0, 0.0, 0.5, True, 0.02, 0.05),
+        (6e-3, 800, 0.0, 0.0, 0.0, False, 0.0, 0.1),
+        (2e-3, 800, 0.25, 0.0, 0.5, False, 0.0, 0.05),
+        (6e-3, 800, 0.1, 0.0, 0.0, True, 0.02, 0.05),
+        (3e-3, 800, 0.0, 0.25, 0.0, False, 0.0, 0.1),
+        (2e-3, 800, 0.0, 0.0, 0.5, False, 0.0, 0.01),
+        (3e-3, 1200, 0.0, 0.0, 0.0, True, 0.02, 0.05),
+        (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.3, 0.2),
+        (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.0, 0.05),
+        (5e-3, 1600, 0.0, 0.0, 0.0, False, 0.0, 0.2),
+        (2e-3, 1600, 0.1, 0.0, 0.0, False, 0.3, 0.05),
+        (3e-3, 1600, 0.0, 0.25, 0.0, False, 0.0, 0.1),
+        (3e-3, 1600, 0.0, 0.0, 0.0, True, 0.3, 0.2),
+        (2e-3, 1600, 0.0, 0.0, 0.5, False, 0.3, 0.2),
+        (5e-3, 1600, 0.1, 0.0, 0.0, True, 0.0, 0.1),
+        (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.6, 0.2),
+        (2e-3, 1600, 0.0, 0.0, 0.5, False, 0.6, 0.2),
+        (3e-3, 2400, 0.0, 0.0, 0.0, False, 1.0, 0.2),
+        (3e-3, 1600, 0.0, 0.25, 0.0, False, 0.6, 0.4),
     )
 ]
 SIZES = {
-    "cmunet": [{"width": width} for width in (*(32, 16) * 4, *(32,) * 8)],
-    "unet": [{"width": width} for width in (*(24, 16) * 4, *(16,) * 8)],
-    "smp_unet": [{"width": width} for width in (*(32, 16) * 4, *(16,) * 8)],
+    "cmunet": [{"width": width} for width in (*(32, 16) * 4, *(32,) * 12)],
+    "unet": [{"width": width} for width in (*(24, 16) * 4, *(16,) * 12)],
+    "smp_unet": [{"width": width} for width in (*(32, 16) * 4, *(16,) * 12)],
 }
 TREES = [
     {"lr": lr, "steps": steps, "leaves": leaves, "l2": l2, "class_power": power}
@@ -93,6 +97,7 @@ TREES = [
         (0.20, 50, 15, 10.0, 0.0), (0.05, 80, 63, 10.0, 0.0), (0.10, 120, 15, 1.0, 0.5), (0.03, 150, 31, 1.0, 0.1),
         (0.05, 120, 63, 30.0, 0.0), (0.05, 200, 15, 10.0, 0.0), (0.03, 150, 63, 10.0, 0.0), (0.10, 40, 63, 30.0, 0.0),
         (0.05, 120, 31, 30.0, 0.1), (0.03, 250, 31, 10.0, 0.0), (0.10, 60, 127, 30.0, 0.0), (0.02, 200, 63, 30.0, 0.0),
+        (0.05, 80, 31, 30.0, 0.0), (0.05, 80, 63, 100.0, 0.0), (0.03, 120, 127, 100.0, 0.0), (0.05, 100, 63, 10.0, 0.1),
     )
 ]  # fmt: skip
 FINALISTS = 3
@@ -126,7 +131,6 @@ def as_config(
             lr=trial["lr"],
             steps=trial["steps"],
             weight_decay=trial["decay"],
-            ema=trial["ema"],
             seed=seed,
             eval_every=0,
             checkpoint_every=0,

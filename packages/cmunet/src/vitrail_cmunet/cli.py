@@ -19,7 +19,7 @@ def patches(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    part: tuple[Part, ...] = ("train", "validation", "test"),
+    part: Annotated[tuple[Part, ...], Flag] = ("train", "validation", "test"),
     split: Literal["usual", "odd-even"] = "usual",
     patch: int = 1024,
     train_stride: int | None = None,
