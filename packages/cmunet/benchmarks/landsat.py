@@ -28,14 +28,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from landsat_rivals import RivalConfig, SmpSegmenter, UNetSegmenter, fit_trees, predict_trees
+from landsat_rivals import (
+    CMUNetCandidate,
+    DetailedConfig,
+    RivalConfig,
+    SmpSegmenter,
+    UNetSegmenter,
+    fit_trees,
+    predict_trees,
+)
 
 from vitrail.files import write_text
 from vitrail_cmunet.data.landsat import load_landsat, part_of
 from vitrail_cmunet.data.opening import open_cases, open_training_data
 from vitrail_cmunet.plugin import LANDSAT
 from vitrail_cmunet.presets import landsat
-from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_cmunet.train import SegmentationTask
 from vitrail_cmunet.train_config import TrainConfig
 from vitrail_segmentation.metrics import ConfusionMatrix
@@ -44,7 +51,7 @@ from vitrail_training.loop import fit
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 RUNS = Runs(RESULTS / "cmunet_landsat_runs.jsonl")
-NETWORKS = {"cmunet": CMUNetSegmenter, "unet": UNetSegmenter, "smp_unet": SmpSegmenter}
+NETWORKS = {"cmunet": CMUNetCandidate, "unet": UNetSegmenter, "smp_unet": SmpSegmenter}
 METHODS = (*NETWORKS, "trees")
 TITLES = {
     "cmunet": "CM-UNet",
@@ -81,14 +88,17 @@ COMMON = [
         (5e-3, 1600, 0.1, 0.0, 0.0, True, 0.0, 0.1),
         (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.6, 0.2),
         (2e-3, 1600, 0.0, 0.0, 0.5, False, 0.6, 0.2),
-        (3e-3, 2400, 0.0, 0.0, 0.0, False, 1.0, 0.2),
-        (3e-3, 1600, 0.0, 0.25, 0.0, False, 0.6, 0.4),
+        (3e-3, 1600, 0.0, 0.0, 0.0, False, 0.3, 0.2),
+        (2e-3, 1600, 0.0, 0.0, 0.5, False, 0.3, 0.2),
     )
 ]
 SIZES = {
-    "cmunet": [{"width": width} for width in (*(32, 16) * 4, *(32,) * 12)],
-    "unet": [{"width": width} for width in (*(24, 16) * 4, *(16,) * 12)],
-    "smp_unet": [{"width": width} for width in (*(32, 16) * 4, *(16,) * 12)],
+    "cmunet": [
+        *({"width": width} for width in (*(32, 16) * 4, *(32,) * 10)),
+        *[{"width": 32, "detail": 32}] * 2,
+    ],
+    "unet": [{"width": width} for width in (*(24, 16) * 4, *(16,) * 10, 32, 32)],
+    "smp_unet": [{"width": width} for width in (*(32, 16) * 4, *(16,) * 10, 32, 32)],
 }
 TREES = [
     {"lr": lr, "steps": steps, "leaves": leaves, "l2": l2, "class_power": power}
@@ -114,7 +124,8 @@ def as_config(
 ) -> TrainConfig:
     """The preset with a trial's values."""
     start = landsat()
-    model = start.model if method == "cmunet" else RivalConfig(**vars(start.model))
+    own = DetailedConfig(detail=trial.get("detail", 0)) if method == "cmunet" else RivalConfig()
+    model = replace(own, **vars(start.model))
     return replace(
         start,
         data=replace(start.data, reverse=reverse, whole_half=whole_half),

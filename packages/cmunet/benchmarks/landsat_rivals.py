@@ -1,7 +1,7 @@
 """What CM-UNet is compared with on the Landsat scene: a plain U-Net, a U-Net of segmentation-models-pytorch on the
-same backbone, and gradient-boosted trees on 5 x 5 neighbourhoods.
+same backbone, and gradient-boosted trees on 5 x 5 neighbourhoods. And a CM-UNet with a path of full resolution.
 
-The two networks are trained by the project's own training code, with the same crops, augmentation and loss.
+The networks are trained by the project's own training code, with the same crops, augmentation and loss.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vitrail_cmunet.config import CMUNetConfig
 from vitrail_cmunet.data.scene import Scene
-from vitrail_cmunet.model import TrainingOutput, pad
+from vitrail_cmunet.model import CMUNet, TrainingOutput, pad
 from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_segmentation.palettes import IGNORE
 
@@ -72,6 +72,41 @@ class RivalConfig(CMUNetConfig):
 
     def __post_init__(self) -> None:
         pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailedConfig(CMUNetConfig):
+    """detail: channels of a path of full resolution; 0 for none."""
+
+    detail: int = 0
+
+
+class DetailedCMUNet(CMUNet):
+    """CM-UNet, to whose logits two 3 x 3 convolutions of the image as it is add theirs: 5 x 5 neighbourhoods."""
+
+    def __init__(self, config: DetailedConfig) -> None:
+        super().__init__(config)
+        self.detail = nn.Sequential(
+            nn.Conv2d(config.bands, config.detail, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(config.detail, config.detail, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(config.detail, len(config.classes), 1),
+        )
+        nn.init.zeros_(self.detail[-1].weight)
+        nn.init.zeros_(self.detail[-1].bias)
+
+    def forward(self, image: Tensor) -> Tensor | TrainingOutput:
+        logits, detail = super().forward(image), self.detail(image)
+        return logits._replace(logits=logits.logits + detail) if self.training else logits + detail
+
+
+class CMUNetCandidate(CMUNetSegmenter):
+    """CM-UNet as it is, or with a path of full resolution where `config.detail` asks for one."""
+
+    @classmethod
+    def build(cls, config: DetailedConfig) -> CMUNet:
+        return DetailedCMUNet(config) if config.detail else CMUNet(config)
 
 
 class UNetSegmenter(CMUNetSegmenter):
