@@ -210,11 +210,14 @@ def score(line: dict[str, Any]) -> float:
     return line["oa"] + line["miou_present"]
 
 
+def found(**values: Any) -> list[dict[str, Any]]:
+    """The lines of runs with these values."""
+    return [line for line in RUNS if all(line[name] == value for name, value in values.items())]
+
+
 def finalists(method: str) -> list[int]:
     """The trials with the best validation scores of seed 0."""
-    lines = [
-        line for line in RUNS if line["kind"] == "search" and line["method"] == method and line["seed"] == 0
-    ]
+    lines = found(kind="search", method=method, seed=0)
     if len({line["trial"] for line in lines}) < len(trials(method)):
         raise SystemExit(f"the search of {method} is not finished: run `landsat.py search` first.")
     return [line["trial"] for line in sorted(lines, key=score, reverse=True)[:FINALISTS]]
@@ -229,14 +232,29 @@ def choice(method: str) -> int:
     return max(means, key=lambda number: means[number])
 
 
+def is_searched(method: str) -> bool:
+    """Whether every trial and the finalists' other seeds have run."""
+    first = {line["trial"] for line in found(kind="search", method=method, seed=0)}
+    return len(first) == len(trials(method)) and all(
+        found(kind="search", method=method, trial=number, seed=seed)
+        for number in finalists(method)
+        for seed in SEEDS
+    )
+
+
 def report() -> None:
     table: dict[str, Any] = {}
     for method in METHODS:
+        if not is_searched(method):
+            print(f"{TITLES[method]}: the search is not finished, so that it is left out")
+            continue
         chosen = choice(method)
         for reverse in (False, True):
-            key = {"kind": "final", "method": method, "trial": chosen, "reverse": reverse}
-            lines = [line for line in RUNS if all(line[name] == value for name, value in key.items())]
-            if not lines:
+            lines = found(kind="final", method=method, trial=chosen, reverse=reverse)
+            if len(lines) < len(SEEDS):
+                print(
+                    f"{TITLES[method]}, reverse {reverse}: {len(lines)} of {len(SEEDS)} final runs: left out"
+                )
                 continue
             row = {
                 "method": method,
@@ -248,7 +266,7 @@ def report() -> None:
                 values = np.array([line[name] for line in lines])
                 row[name], row[f"{name}_std"] = (
                     float(values.mean()),
-                    float(values.std(ddof=min(1, len(lines) - 1))),
+                    float(values.std(ddof=1)),
                 )
             row["iou"] = {k: float(np.mean([line["iou"][k] for line in lines])) for k in lines[0]["iou"]}
             row["trial"], row["settings"] = lines[0]["trial"], lines[0]["settings"]

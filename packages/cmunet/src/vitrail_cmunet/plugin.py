@@ -38,8 +38,10 @@ LANDSAT = replace(
     summary="a small CM-UNet for five Landsat-7 bands, 7 classes of land cover; preset landsat trains it",
     config="vitrail_cmunet.config:landsat",
     inputs=Inputs(bands=5, dtypes=("float32",)),
-    # Trained weights come with the package once they are final; then `embedded` and `demo` are set here.
-    weights=Weights(licence="Apache-2.0"),
+    embedded="vitrail_cmunet:weights/landsat",
+    weights=None,
+    weights_licence="Apache-2.0",
+    demo="vitrail_cmunet.demo:demo",
     converter="",
 )
 

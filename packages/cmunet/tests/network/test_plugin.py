@@ -16,6 +16,10 @@ class TestResNet18(SegmenterSuite):
     weights = "random"
 
 
+class TestLandsat(SegmenterSuite):
+    component = "cmunet/landsat"
+
+
 def test_ids_and_specs():
     specs = {spec.id: spec for spec in vitrail_components()}
     assert list(specs) == ["cmunet/resnet18", "cmunet/landsat"]
