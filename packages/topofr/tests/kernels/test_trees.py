@@ -104,6 +104,16 @@ def test_ties_follow_the_total_order(backend, kinds):
         assert torch.equal(lengths, matrix[edges[:, 0], edges[:, 1]])
 
 
+def test_with_and_without_a_gradient_the_edges_are_the_same():
+    """Without one the compiled loops are called directly, with one through the op."""
+    matrix = torch.stack([randn(40, 3, seed) for seed in range(3)])
+    edges, lengths = persistence(matrix, backend="cpu")
+    same, also = persistence(matrix.clone().requires_grad_(), backend="cpu")
+    assert torch.equal(edges, same)
+    assert torch.equal(lengths, also)
+    assert also.requires_grad
+
+
 def test_both_backends_find_the_same_edges():
     for seed in range(5):
         matrix = randn(97, 3, seed)
