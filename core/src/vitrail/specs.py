@@ -100,6 +100,8 @@ class ComponentSpec:
     options: "module:Class", the frozen dataclass that `generate`/`animate` take as `options`.
     trainer, evaluator, converter, exporter, benchmarks, demo: "module:function", see docs/plugins.md.
     presets: module whose public functions return the trainer's configs.
+    weights_caveat: why nothing may be concluded from the weights that come with it, as a phrase, such as "demo
+        weights, not calibrated on real faces"; empty where they are meant for use.
     """
 
     id: str
@@ -122,6 +124,7 @@ class ComponentSpec:
     demo: str = ""
     licence: str = ""
     weights_licence: str = ""
+    weights_caveat: str = ""
     paper: str = ""
 
     @property

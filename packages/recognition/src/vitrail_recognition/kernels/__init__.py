@@ -1,0 +1,1 @@
+"""This kit's own kernels, one folder for each op."""

@@ -1,0 +1,43 @@
+"""Runs of the training loop that change the number of processes when they resume."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vitrail_training.checkpoint import find_checkpoint, read_checkpoint
+from vitrail_training.tracking import read_metrics
+
+SCRIPT = Path(__file__).with_name("fit_steps.py")
+
+
+def run(out, steps, processes):
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), str(out), str(steps)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [(2, 1), (1, 2)], ids=["2-to-1", "1-to-2"])
+def test_a_run_goes_on_with_other_processes(tmp_path, change):
+    run(tmp_path / "alone", 4, 1)
+    run(tmp_path / "changed", 2, change[0])
+    run(tmp_path / "changed", 4, change[1])
+    losses, ends = [], []
+    for name in ("alone", "changed"):
+        losses.append([line["loss"] for line in read_metrics(tmp_path / name) if "loss" in line])
+        _, parts = read_checkpoint(find_checkpoint(tmp_path / name))
+        centres = parts["task"]["centres"]
+        ends.append({**parts["model"], "centres": centres["weight"], **centres["rows"]})
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert len(losses[0]) == 4
+    assert ends[0].keys() == ends[1].keys() >= {"centres", "momentum_buffer"}
+    for name, value in ends[0].items():
+        torch.testing.assert_close(value, ends[1][name], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,179 @@
+"""Checkpoints of the authors' code or of insightface's iresnet -> a `TopoFRRecognizer`; nothing is executed.
+
+Known are a plain state dict, a dict with one under "state_dict", "state_dict_backbone" (insightface's own
+training) or "model", and safetensors. Names may begin with `module.`, `backbone.`, `model.` and `net.` in any
+mixture. The centres of the training classes, `weight`, serve training only and are left out.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitrail.cli.output import say
+from vitrail.component import default_config
+from vitrail.errors import InputError, UsageError
+from vitrail.specs import ComponentSpec
+from vitrail_topofr.config import SIZE, STRIDE, TopoFRConfig, r18, r50, r100, r200
+from vitrail_topofr.recognizer import TopoFRRecognizer
+from vitrail_training.weights import read_weights
+
+PREFIX = re.compile(r"^(?:(?:module|backbone|model|net)\.)+")
+WITHIN = ("state_dict_backbone", "state_dict", "model")
+TELLING = ("conv1.weight", "layer1.0.bn1.weight", "layer4.0.prelu.weight", "fc.weight")
+CENTRES = "weight"
+GAIN = "features.weight"
+VARIANTS = {"R18": r18, "R50": r50, "R100": r100, "R200": r200}
+
+
+def convert(path: Path | str, *, spec: ComponentSpec) -> TopoFRRecognizer:
+    """Read a checkpoint of the network that `spec` names; says how many classes it was trained on.
+
+    Raises UsageError: no such file, or of another variant than `spec`; InputError: not a checkpoint, of
+    another network, incomplete or with numbers that are not finite; BrokenError: a damaged safetensors file.
+    """
+    path = Path(path)
+    tensors = {PREFIX.sub("", name): value for name, value in _read(path).items()}
+    _check_kind(path, tensors)
+    config = _config_of(path, tensors)
+    wanted = default_config(spec)
+    if config != wanted:
+        raise UsageError(
+            f"{path.name} is {_describe(config)}, and {spec.id} is {_describe(wanted)}{_better(config)}."
+        )
+    centres = tensors.pop(CENTRES, None)
+    gain = tensors.setdefault(GAIN, torch.ones(config.embedding))
+    component = TopoFRRecognizer.from_config(config, spec=spec, seed=0)
+    _fill(component, tensors, path)
+    say(f"{path.name}: {_describe(config)}, {_told(path, centres, gain, config)}.")
+    return component
+
+
+def _told(path: Path, centres: Tensor | None, gain: Tensor, config: TopoFRConfig) -> str:
+    """What the file says about its training."""
+    if centres is None:
+        classes = "without class centres"
+    elif centres.ndim == 2 and centres.shape[1] == config.embedding:
+        classes = f"trained on {centres.shape[0]:,} classes, whose centres are left out"
+    else:
+        raise InputError(
+            f"{path.name} has class centres of shape {tuple(centres.shape)}; wanted is (classes, {config.embedding})."
+        )
+    fixed = bool((gain == 1).all())
+    return classes + (", the last gain fixed at 1 as in insightface" if fixed else ", the last gain trained")
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a file by name."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; wanted is a checkpoint: .pt, .pth or .safetensors.")
+    if path.suffix == ".safetensors":
+        return read_weights(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on where in the file the trouble lies
+        raise InputError(_why_unreadable(path, error)) from error
+    for key in WITHIN:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+            break
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
+        )
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    asked = re.search(r"GLOBAL:? (\S+)", str(error))
+    if asked:
+        return (
+            f"{path.name} asks for {asked[1]} while it is read, and nothing but tensors and plain values is read here. "
+            "If you trust the file, save its state dict alone, torch.save(model.state_dict(), FILE), and convert that."
+        )
+    with path.open("rb") as file:
+        damaged = file.read(2) == b"PK"
+    what = "is cut off or damaged: get it again" if damaged else "is not a PyTorch checkpoint"
+    return f"{path.name} {what}. Read are .pt and .pth as torch.save writes them, and .safetensors."
+
+
+def _check_kind(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Whether this is an IResNet at all, said by the parameters that tell it from other networks."""
+    missing = [name for name in TELLING if name not in tensors]
+    if missing:
+        raise InputError(
+            f"{path.name} is not a checkpoint of TopoFR or of an insightface iresnet: it has no {', '.join(missing)}."
+        )
+
+
+def _config_of(path: Path, tensors: Mapping[str, Tensor]) -> TopoFRConfig:
+    """The network that the names and shapes of a file describe."""
+    places = [re.match(r"layer([1-4])\.(\d+)\.", name) for name in tensors]
+    blocks = [0, 0, 0, 0]
+    for place in filter(None, places):
+        stage, number = int(place[1]) - 1, int(place[2])
+        blocks[stage] = max(blocks[stage], number + 1)
+    widths = [tensors.get(f"layer{stage}.0.bn3.weight", torch.empty(0)).numel() for stage in (1, 2, 3, 4)]
+    head = tensors["fc.weight"]
+    area = (SIZE // STRIDE) ** 2
+    if min(blocks) < 1 or min(widths) < 1:
+        raise InputError(f"{path.name} lacks a whole stage; wanted are layer1 to layer4 of an IResNet.")
+    if head.ndim != 2 or head.shape[1] != widths[-1] * area:
+        raise InputError(
+            f"{path.name} has fc.weight of shape {tuple(head.shape)}; wanted is (D, {widths[-1] * area}), that of a "
+            f"network for images of {SIZE} x {SIZE}."
+        )
+    return TopoFRConfig(blocks=tuple(blocks), widths=tuple(widths), embedding=head.shape[0])
+
+
+def _describe(config: TopoFRConfig) -> str:
+    for name, make in VARIANTS.items():
+        if config == make():
+            return f"an {name}"
+    return (
+        f"an IResNet with blocks {config.blocks}, widths {config.widths} and {config.embedding}-d embeddings"
+    )
+
+
+def _better(config: TopoFRConfig) -> str:
+    for name, make in VARIANTS.items():
+        if config == make():
+            return f"; convert it as topofr/{name.lower()}"
+    return "; its code has no such variant"
+
+
+def _fill(component: TopoFRRecognizer, tensors: Mapping[str, Tensor], path: Path) -> None:
+    wanted = component.module.state_dict()
+    missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
+    if missing:
+        raise InputError(f"{path.name} lacks {_some(missing)}; wanted is a whole IResNet.")
+    if extra := [name for name in tensors if name not in wanted]:
+        raise InputError(
+            f"{path.name} also holds {_some(extra)}, which no IResNet has: it is of another network."
+        )
+    for name, tensor in wanted.items():
+        found = tensors.get(name)
+        if found is None:
+            continue
+        if found.shape != tensor.shape:
+            raise InputError(
+                f"{path.name} has {name} of shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}, as in the "
+                "published network."
+            )
+        if not found.isfinite().all():
+            raise InputError(
+                f"{path.name} holds numbers in {name} that are not finite; use another checkpoint."
+            )
+    component.module.load_state_dict(dict(tensors), strict=False)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,1 @@
+"""The ops of this package; each has its definition beside it."""

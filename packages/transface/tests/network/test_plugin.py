@@ -1,0 +1,50 @@
+"""What the plugin promises: the standard checks for untrained networks, and the ids."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from vitrail.specs import ComponentSpec
+from vitrail.testing.suites import PluginSuite, RecognizerSuite
+from vitrail_transface.plugin import vitrail_components
+
+
+class TestPlugin(PluginSuite):
+    plugin = "transface"
+
+
+class TestViTT(RecognizerSuite):
+    component = "transface/vit-t"
+    weights = "random"
+
+
+@pytest.mark.slow
+class TestViTS(RecognizerSuite):
+    component = "transface/vit-s"
+    weights = "random"
+
+
+def test_ids_and_specs():
+    specs = {spec.id: spec for spec in vitrail_components()}
+    assert list(specs) == [f"transface/vit-{letter}" for letter in "tsbl"]
+    assert all(isinstance(spec, ComponentSpec) and not spec.problems() for spec in specs.values())
+    assert all(spec.capabilities.tokens for spec in specs.values())
+    assert not any(spec.weights.url for spec in specs.values()), "no address of a file is known"
+
+
+def test_the_package_imports_no_torch():
+    program = "import sys, vitrail_transface, vitrail_transface.config; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_public_names_are_all_there():
+    import vitrail_transface
+
+    assert all(getattr(vitrail_transface, name) is not None for name in vitrail_transface.__all__)
+    assert set(dir(vitrail_transface)) == set(vitrail_transface.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        _ = vitrail_transface.Nothing
