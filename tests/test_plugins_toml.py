@@ -96,7 +96,7 @@ def test_planned_rows_are_not_there_yet(rows, installed, root):
 
 
 @pytest.mark.parametrize(
-    "words", [("train", "transface"), ("eval", "transface/vit-s"), ("generate", "fact-adapter/sd15")]
+    "words", [("train", "prcl"), ("eval", "prcl/r50"), ("generate", "fact-adapter/sd15")]
 )
 def test_verbs_say_that_something_is_planned(words, rows, tmp_path):
     if rows[words[1].partition("/")[0]].status != "planned":

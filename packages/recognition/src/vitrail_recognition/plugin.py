@@ -35,12 +35,12 @@ def vitrail_doctor() -> Iterable[DoctorLine]:
         yield DoctorLine(
             level="problem", text=f"the weights of mtcnn are missing ({WEIGHTS}): reinstall this package"
         )
+    from vitrail_recognition.kernels.class_softmax import doctor
+
+    yield from doctor()
     yield _extra("insightface", "the detector scrfd", "insightface")
     yield _extra("faiss", "identify", "gallery")
-    if find_spec("pillow_heif") is None:
-        yield DoctorLine(
-            level="note", text="HEIC photographs of iPhones need one more package: pip install pillow-heif"
-        )
+    yield _extra("pillow_heif", "HEIC, the format of iPhones,", "heic")
 
 
 def _extra(module: str, what: str, extra: str) -> DoctorLine:
