@@ -81,7 +81,7 @@ class RecognizerTask(MarginTask):
             impostors=self.options.pairs,
             workers=max(1, self.options.fit.workers),
         )
-        report = evaluate(self.component, config)  # type: ignore[arg-type]
+        report = evaluate(self.component, config)
         rows = {**report.get("pairs", {}), **report.get("templates", {})}
         return {
             f"{Path(name).stem}/{key}": float(value)

@@ -84,9 +84,10 @@ def _look_at_the_first(faces: Faces, where: str) -> None:
         except InputError:
             continue
         try:
-            return _check_size(image, f"Picture {index} of {where}")
+            _check_size(image, f"Picture {index} of {where}")
         except InputError as error:
             raise UsageError(str(error)) from error
+        return
 
 
 def _check_size(image: Pixels, what: str) -> None:
