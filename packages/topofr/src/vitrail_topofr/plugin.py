@@ -20,6 +20,9 @@ R50 = ComponentSpec(
         homepage="https://github.com/DanJun6737/TopoFR",
         licence="none stated by the authors; the training sets are for non-commercial research",
     ),
+    trainer="vitrail_topofr.train:train",
+    presets="vitrail_topofr.presets",
+    evaluator="vitrail_recognition.evaluate:evaluate",
     converter="vitrail_topofr.convert:convert",
     exporter="vitrail_topofr.export:export",
     benchmarks="vitrail_topofr.bench:bench",
@@ -56,6 +59,7 @@ TINY = replace(
     config="vitrail_topofr.config:tiny",
     # Trained weights come with the package once they are final; then `embedded` and `demo` are set here.
     weights=Weights(licence="Apache-2.0"),
+    weights_caveat="demo weights, not calibrated on real faces",
     converter="",
 )
 

@@ -19,20 +19,8 @@ class TestTiny(RecognizerSuite):
 
 
 @pytest.mark.slow
-class TestR18(RecognizerSuite):
-    component = "topofr/r18"
-    weights = "random"
-
-
-@pytest.mark.slow
 class TestR50(RecognizerSuite):
     component = "topofr/r50"
-    weights = "random"
-
-
-@pytest.mark.slow
-class TestR100(RecognizerSuite):
-    component = "topofr/r100"
     weights = "random"
 
 

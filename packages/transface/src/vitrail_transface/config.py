@@ -88,6 +88,11 @@ def vit_l() -> TransFaceConfig:
     return TransFaceConfig(dim=768, depth=24, mask_ratio=0.1, checkpointing=True)
 
 
+def tiny() -> TransFaceConfig:
+    """Small enough to come with the package: 1.4 M parameters, narrower and shallower than any network of the paper."""
+    return TransFaceConfig(dim=64, depth=6, heads=4, embedding=128, gate_dim=48, drop_path=0.0)
+
+
 VARIANTS = {"vit-t": vit_t, "vit-s": vit_s, "vit-b": vit_b, "vit-l": vit_l}
 
 

@@ -20,6 +20,9 @@ VIT_S = ComponentSpec(
         homepage="https://github.com/DanJun6737/TransFace",
         licence="none stated; trained on MS1MV2 or Glint360K, which are for non-commercial research",
     ),
+    trainer="vitrail_transface.train:train",
+    presets="vitrail_transface.presets",
+    evaluator="vitrail_recognition.evaluate:evaluate",
     converter="vitrail_transface.convert:convert",
     exporter="vitrail_transface.export:export",
     benchmarks="vitrail_transface.bench:bench",
@@ -52,10 +55,21 @@ VIT_L = replace(
     config="vitrail_transface.config:vit_l",
 )
 
+TINY = replace(
+    VIT_S,
+    id="transface/tiny",
+    summary="a narrow ViT with 128-d embeddings, 1.4 M parameters, smaller than any of the paper; not for real faces",
+    config="vitrail_transface.config:tiny",
+    # Trained weights come with the package once they are final; then `embedded` and `demo` are set here.
+    weights=Weights(licence="Apache-2.0"),
+    weights_caveat="demo weights, not calibrated on real faces",
+    converter="",
+)
+
 
 @hookimpl
 def vitrail_components() -> Iterable[ComponentSpec]:
-    return [VIT_T, VIT_S, VIT_B, VIT_L]
+    return [VIT_T, VIT_S, VIT_B, VIT_L, TINY]
 
 
 @hookimpl

@@ -16,8 +16,8 @@ class TestPlugin(PluginSuite):
     plugin = "transface"
 
 
-class TestViTT(RecognizerSuite):
-    component = "transface/vit-t"
+class TestTiny(RecognizerSuite):
+    component = "transface/tiny"
     weights = "random"
 
 
@@ -29,10 +29,12 @@ class TestViTS(RecognizerSuite):
 
 def test_ids_and_specs():
     specs = {spec.id: spec for spec in vitrail_components()}
-    assert list(specs) == [f"transface/vit-{letter}" for letter in "tsbl"]
+    assert list(specs) == [*(f"transface/vit-{letter}" for letter in "tsbl"), "transface/tiny"]
     assert all(isinstance(spec, ComponentSpec) and not spec.problems() for spec in specs.values())
     assert all(spec.capabilities.tokens for spec in specs.values())
     assert not any(spec.weights.url for spec in specs.values()), "no address of a file is known"
+    assert not specs["transface/tiny"].converter, "upstream has no such network"
+    assert specs["transface/tiny"].weights_caveat
 
 
 def test_the_package_imports_no_torch():
