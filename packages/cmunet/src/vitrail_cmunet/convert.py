@@ -7,13 +7,10 @@ Known are a Lightning checkpoint (a dict with "state_dict"), a plain state dict,
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from vitrail.errors import InputError, UsageError
@@ -21,9 +18,9 @@ from vitrail.specs import ComponentSpec
 from vitrail_cmunet.config import IMAGENET_MEAN, IMAGENET_STD, CMUNetConfig, class_names
 from vitrail_cmunet.model import CMUNet
 from vitrail_cmunet.segmenter import CMUNetSegmenter
-from vitrail_training.weights import read_weights
+from vitrail_training.foreign import name_some, read_checkpoint
 
-PREFIX = re.compile(r"^(?:(?:net|mamba_unet|module)\.)+")
+PREFIXES = ("net", "mamba_unet", "module")
 HEADS = ("output.weight", "conv4.weight", "conv3.weight", "conv2.weight")
 TELLING = (
     "backbone.conv1.weight",
@@ -59,7 +56,7 @@ def convert(
     BrokenError: a damaged safetensors file.
     """
     path = Path(path)
-    tensors = {PREFIX.sub("", name): value for name, value in _read(path).items()}
+    tensors = read_checkpoint(path, prefixes=PREFIXES)
     _check(path, tensors)
     bands = tensors["backbone.conv1.weight"].shape[1]
     count = tensors["output.weight"].shape[0]
@@ -85,41 +82,6 @@ def convert(
     return component
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file by name."""
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist; wanted is a checkpoint: .ckpt, .pth or .safetensors.")
-    if path.suffix == ".safetensors":
-        return read_weights(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises depends on where in the file the trouble lies
-        raise InputError(_why_unreadable(path, error)) from error
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
-    if not isinstance(found, Mapping):
-        raise InputError(
-            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
-        )
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    asked = re.search(r"GLOBAL:? (\S+)", str(error))
-    if asked:
-        return (
-            f"{path.name} asks for {asked[1]} while it is read, and nothing but tensors and plain values is read here. "
-            "If you trust the file, save its state dict alone, torch.save(checkpoint['state_dict'], FILE), and convert "
-            "that."
-        )
-    with path.open("rb") as file:
-        damaged = file.read(2) == b"PK"
-    what = "is cut off or damaged: get it again" if damaged else "is not a PyTorch checkpoint"
-    return f"{path.name} {what}. Read are .ckpt and .pth as torch.save writes them, and .safetensors."
-
-
 def _check(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Whether this is a CM-UNet at all, said by the parameters that tell it from other networks."""
     missing = [name for name in TELLING if name not in tensors or tensors[name].ndim < 2]
@@ -140,7 +102,7 @@ def _fill(network: CMUNet, tensors: Mapping[str, Tensor], path: Path) -> None:
         and not name.endswith("num_batches_tracked")
     ]
     if missing:
-        raise InputError(f"{path.name} lacks {_some(missing)}; wanted is a whole CM-UNet with ResNet-18.")
+        raise InputError(f"{path.name} lacks {name_some(missing)}; wanted is a whole CM-UNet with ResNet-18.")
     for name, tensor in wanted.items():
         found = tensors.get(name)
         if found is not None and found.shape != tensor.shape:
@@ -153,7 +115,3 @@ def _fill(network: CMUNet, tensors: Mapping[str, Tensor], path: Path) -> None:
 
 def _per_band(values: tuple[float, ...], bands: int) -> tuple[float, ...]:
     return values if bands == len(values) else (round(sum(values) / len(values), 3),) * bands
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

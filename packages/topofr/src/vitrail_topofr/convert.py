@@ -8,10 +8,8 @@ mixture. The centres of the training classes, `weight`, serve training only and 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,9 +20,9 @@ from vitrail.errors import InputError, UsageError
 from vitrail.specs import ComponentSpec
 from vitrail_topofr.config import SIZE, STRIDE, TopoFRConfig, r18, r50, r100, r200
 from vitrail_topofr.recognizer import TopoFRRecognizer
-from vitrail_training.weights import read_weights
+from vitrail_training.foreign import name_some, read_checkpoint
 
-PREFIX = re.compile(r"^(?:(?:module|backbone|model|net)\.)+")
+PREFIXES = ("module", "backbone", "model", "net")
 WITHIN = ("state_dict_backbone", "state_dict", "model")
 TELLING = ("conv1.weight", "layer1.0.bn1.weight", "layer4.0.prelu.weight", "fc.weight")
 CENTRES = "weight"
@@ -39,7 +37,7 @@ def convert(path: Path | str, *, spec: ComponentSpec) -> TopoFRRecognizer:
     another network, incomplete or with numbers that are not finite; BrokenError: a damaged safetensors file.
     """
     path = Path(path)
-    tensors = {PREFIX.sub("", name): value for name, value in _read(path).items()}
+    tensors = read_checkpoint(path, within=WITHIN, prefixes=PREFIXES)
     _check_kind(path, tensors)
     config = _config_of(path, tensors)
     wanted = default_config(spec)
@@ -67,42 +65,6 @@ def _told(path: Path, centres: Tensor | None, gain: Tensor, config: TopoFRConfig
         )
     fixed = bool((gain == 1).all())
     return classes + (", the last gain fixed at 1 as in insightface" if fixed else ", the last gain trained")
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file by name."""
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist; wanted is a checkpoint: .pt, .pth or .safetensors.")
-    if path.suffix == ".safetensors":
-        return read_weights(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises depends on where in the file the trouble lies
-        raise InputError(_why_unreadable(path, error)) from error
-    for key in WITHIN:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-            break
-    if not isinstance(found, Mapping):
-        raise InputError(
-            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
-        )
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    asked = re.search(r"GLOBAL:? (\S+)", str(error))
-    if asked:
-        return (
-            f"{path.name} asks for {asked[1]} while it is read, and nothing but tensors and plain values is read here. "
-            "If you trust the file, save its state dict alone, torch.save(model.state_dict(), FILE), and convert that."
-        )
-    with path.open("rb") as file:
-        damaged = file.read(2) == b"PK"
-    what = "is cut off or damaged: get it again" if damaged else "is not a PyTorch checkpoint"
-    return f"{path.name} {what}. Read are .pt and .pth as torch.save writes them, and .safetensors."
 
 
 def _check_kind(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -154,10 +116,10 @@ def _fill(component: TopoFRRecognizer, tensors: Mapping[str, Tensor], path: Path
     wanted = component.module.state_dict()
     missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
     if missing:
-        raise InputError(f"{path.name} lacks {_some(missing)}; wanted is a whole IResNet.")
+        raise InputError(f"{path.name} lacks {name_some(missing)}; wanted is a whole IResNet.")
     if extra := [name for name in tensors if name not in wanted]:
         raise InputError(
-            f"{path.name} also holds {_some(extra)}, which no IResNet has: it is of another network."
+            f"{path.name} also holds {name_some(extra)}, which no IResNet has: it is of another network."
         )
     for name, tensor in wanted.items():
         found = tensors.get(name)
@@ -173,7 +135,3 @@ def _fill(component: TopoFRRecognizer, tensors: Mapping[str, Tensor], path: Path
                 f"{path.name} holds numbers in {name} that are not finite; use another checkpoint."
             )
     component.module.load_state_dict(dict(tensors), strict=False)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

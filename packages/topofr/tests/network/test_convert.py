@@ -100,12 +100,12 @@ def test_another_variant_is_named(slim, monkeypatch, tmp_path):
     monkeypatch.undo()
     with torch.device("meta"):
         state = IResNet(TopoFRConfig(blocks=(3, 13, 30, 3))).state_dict()
-    monkeypatch.setattr(module, "_read", lambda path: state)
+    monkeypatch.setattr(module, "read_checkpoint", lambda path, **options: state)
     with pytest.raises(
         UsageError, match=r"a\.pt is an R100, and topofr/r50 is an R50; convert it as topofr/r100"
     ):
         convert(tmp_path / "a.pt", spec=R50)
-    monkeypatch.setattr(module, "_read", lambda path: dict(slim))
+    monkeypatch.setattr(module, "read_checkpoint", lambda path, **options: dict(slim))
     words = r"blocks \(2, 2, 2, 2\), widths \(4, 5, 6, 7\) and 9-d.*no such variant"
     with pytest.raises(UsageError, match=words):
         convert(tmp_path / "a.pt", spec=R100)

@@ -8,11 +8,9 @@ ViT, and becomes a network whose gates are all 1.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,11 +18,10 @@ from torch import Tensor
 from vitrail.component import default_config
 from vitrail.errors import InputError, UsageError
 from vitrail.specs import ComponentSpec
-from vitrail_training.weights import read_weights
+from vitrail_training.foreign import name_some, read_checkpoint
 from vitrail_transface.config import PATCH, TOKENS, VARIANTS, TransFaceConfig
 from vitrail_transface.recognizer import TransFaceRecognizer
 
-PREFIX = re.compile(r"^(?:module\.)+")
 BLOCK = re.compile(r"^blocks\.(\d+)\.")
 NESTED = ("state_dict", "state_dict_backbone")
 GATE = ("senet.0.weight", "senet.2.weight")
@@ -45,47 +42,11 @@ def convert(path: Path | str, *, spec: ComponentSpec) -> TransFaceRecognizer:
     with numbers that are not finite; BrokenError: a damaged safetensors file.
     """
     path = Path(path)
-    tensors = {PREFIX.sub("", name): value for name, value in _read(path).items()}
+    tensors = read_checkpoint(path, within=NESTED)
     config = _config(path, tensors, spec)
     component = TransFaceRecognizer.from_config(config, spec=spec, seed=0)
     _fill(component, tensors, path)
     return component
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a file by name."""
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist; wanted is a checkpoint: .pt, .pth or .safetensors.")
-    if path.suffix == ".safetensors":
-        return read_weights(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises depends on where in the file the trouble lies
-        raise InputError(_why_unreadable(path, error)) from error
-    for name in NESTED:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
-    if not isinstance(found, Mapping):
-        raise InputError(
-            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
-        )
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    asked = re.search(r"GLOBAL:? (\S+)", str(error))
-    if asked:
-        return (
-            f"{path.name} asks for {asked[1]} while it is read, and nothing but tensors and plain values is read here. "
-            "If you trust the file, save its state dict alone, torch.save(checkpoint['state_dict_backbone'], FILE), "
-            "and convert that."
-        )
-    with path.open("rb") as file:
-        damaged = file.read(2) == b"PK"
-    what = "is cut off or damaged: get it again" if damaged else "is not a PyTorch checkpoint"
-    return f"{path.name} {what}. Read are .pt and .pth as torch.save writes them, and .safetensors."
 
 
 def _config(path: Path, tensors: Mapping[str, Tensor], spec: ComponentSpec) -> TransFaceConfig:
@@ -124,8 +85,8 @@ def _fill(component: TransFaceRecognizer, tensors: Mapping[str, Tensor], path: P
     missing = [n for n in wanted if n not in tensors and not n.endswith("num_batches_tracked")]
     unknown = [n for n in tensors if n not in wanted]
     if missing or unknown:
-        trouble = [f"lacks {_some(missing)}"] if missing else []
-        trouble += [f"has {_some(unknown)}, which no TransFace has"] if unknown else []
+        trouble = [f"lacks {name_some(missing)}"] if missing else []
+        trouble += [f"has {name_some(unknown)}, which no TransFace has"] if unknown else []
         raise InputError(f"{path.name} {' and '.join(trouble)}; wanted is a whole {component.spec.id}.")
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
@@ -135,7 +96,3 @@ def _fill(component: TransFaceRecognizer, tensors: Mapping[str, Tensor], path: P
         if not torch.isfinite(tensor).all():
             raise InputError(f"{path.name} holds numbers in {name} that are not finite; get another file.")
     component.module.load_state_dict(dict(tensors), strict=False)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

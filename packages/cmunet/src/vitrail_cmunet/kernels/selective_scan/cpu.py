@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vitrail_cmunet.kernels.selective_scan import cpu_compile
 from vitrail_cmunet.kernels.selective_scan.reference import DIRECTIONS
+from vitrail_training.kernels.compiled import import_compiled
 
-_kernels = cpu_compile.load()
+_kernels = import_compiled(f"{__name__.rpartition('.')[0]}.cpu_kernels")
 _LANES = _kernels.LANES
 _CHUNK = 64
 _SMALL = 1 << 15  # state updates in one task below which a thread costs more than it brings

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitrail_topofr.kernels.persistence import cpu_compile
+from vitrail_training.kernels.compiled import import_compiled
 
-_kernels = cpu_compile.load()
+_kernels = import_compiled(f"{__name__.rpartition('.')[0]}.cpu_kernels")
 _SMALL = 1 << 15  # entries of a matrix below which a thread costs more than it brings
 _PLACE = 0xFFFFFFFF
 

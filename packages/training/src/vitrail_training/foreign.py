@@ -1,0 +1,71 @@
+"""Checkpoints that other code wrote: tensors by name, and nothing in the file is executed."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitrail.errors import InputError, UsageError
+from vitrail_training.weights import read_weights
+
+
+def read_checkpoint(
+    path: Path | str, *, within: Iterable[str] = ("state_dict",), prefixes: Iterable[str] = ("module",)
+) -> dict[str, Tensor]:
+    """The tensors of a .ckpt, .pt, .pth or .safetensors file by name; what is no tensor is left out.
+
+    within: keys under which a checkpoint may hold the state dict. prefixes: what names may begin with, in any
+    mixture, "module" standing for "module."; they are taken off.
+
+    Raises UsageError: no such file; InputError: not a checkpoint, or one that asks for more than tensors and plain
+    values; BrokenError: a damaged safetensors file.
+    """
+    path = Path(path)
+    beginning = re.compile(rf"^(?:(?:{'|'.join(map(re.escape, prefixes))})\.)+")
+    return {beginning.sub("", name): tensor for name, tensor in _read(path, within).items()}
+
+
+def name_some(names: list[str]) -> str:
+    """The first three, and how many there are besides."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _read(path: Path, within: Iterable[str]) -> Mapping[str, Tensor]:
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; wanted is a checkpoint: .ckpt, .pt, .pth or .safetensors.")
+    if path.suffix == ".safetensors":
+        return read_weights(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch raises depends on where in the file the trouble lies
+        raise InputError(_why_unreadable(path, error)) from error
+    for key in within:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
+        )
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    asked = re.search(r"GLOBAL:? (\S+)", str(error))
+    if asked:
+        return (
+            f"{path.name} asks for {asked[1]} while it is read, and nothing but tensors and plain values is read here. "
+            "If you trust the file, save its state dict alone, torch.save(network.state_dict(), FILE), and convert "
+            "that."
+        )
+    with path.open("rb") as file:
+        damaged = file.read(2) == b"PK"
+    what = "is cut off or damaged: get it again" if damaged else "is not a PyTorch checkpoint"
+    return f"{path.name} {what}. Read are .ckpt, .pt and .pth as torch.save writes them, and .safetensors."
