@@ -1,0 +1,1 @@
+"""The recogniser of an insightface model pack, for Vitrail."""
