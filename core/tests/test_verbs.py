@@ -89,7 +89,7 @@ def test_every_verb_in_a_process_of_its_own(process, tmp_path, speech):
     ("words", "code", "text"),
     [
         (("train", "fake", "--step", "3"), 2, "error: Unknown option: --step. Did you mean --steps?\n"),
-        (("train", "transface"), 3, "error: transface is planned and cannot be installed yet"),
+        (("train", "prcl"), 3, "error: prcl is planned and cannot be installed yet"),
         (
             ("--no-plugin", "fake", "eval", "fake/segmenter"),
             3,
@@ -258,7 +258,7 @@ def test_train_says_what_is_wrong(run, tmp_path):
             "--steps is not understood here; the name of a plugin or component comes first",
         ),
         (("fake/recognizer",), 2, "fake/recognizer offers no trainer: its authors have not written one."),
-        (("transface",), 3, "transface is planned and cannot be installed yet"),
+        (("prcl",), 3, "prcl is planned and cannot be installed yet"),
         (("nobody",), 2, "Nothing is known under the name 'nobody'."),
     ]:
         assert text in run("train", *words, code=code).stderr
