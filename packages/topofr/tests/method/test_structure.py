@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -187,20 +188,29 @@ def test_wrong_arguments_are_named():
 
 
 PROGRAM = """
-import resource, torch
+import re, torch
+from pathlib import Path
 from vitrail_topofr.structure import structure_loss
+
+def megabytes(name):
+    return int(re.search(name + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
 torch.set_num_threads(1)
 torch.manual_seed(0)
 structure_loss(torch.randn(4, 3, 8, 8), torch.randn(4, 8, requires_grad=True)).backward()
 x, z = torch.empty(512, 3, 112, 112), torch.randn(512, 512, requires_grad=True)
 for row in x:
     row.normal_()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+Path("/proc/self/clear_refs").write_text("5")  # the peak, VmHWM, begins anew: importing may have needed more
+before = megabytes("VmRSS")
 structure_loss(x, z).backward()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(megabytes("VmHWM") - before)
 """
 
 
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="the system tells no peaks of memory"
+)
 def test_512_faces_need_less_than_200_megabytes():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert 0 < float(done.stdout) < 200
