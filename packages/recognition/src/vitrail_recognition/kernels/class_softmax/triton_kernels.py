@@ -88,8 +88,12 @@ def finish(
     rows = tl.program_id(0) * BR + tl.arange(0, BR)
     columns = tl.program_id(1) * BD + tl.arange(0, BD)
     total = tl.zeros((BR,), tl.float32)
-    for group in range(groups):
+    group = 0
+    while (
+        group < groups
+    ):  # while, not range: the interpreter of triton 3.6 cannot count to a number that is not a constant
         total += tl.load(along + group * n + rows, mask=rows < n, other=0.0)
+        group += 1
     inside = (rows < n)[:, None] & (columns < width)[None, :]
     places = rows[:, None] * width + columns[None, :]
     centre = tl.load(centres + places, mask=inside, other=0.0).to(tl.float32)

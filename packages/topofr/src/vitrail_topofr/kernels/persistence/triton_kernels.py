@@ -31,7 +31,10 @@ def prim(distances, edges, n, BLOCK: tl.constexpr):
     outside = (vertex > 0) & (vertex < n)
     way = tl.full([BLOCK], NONE, tl.int64)
     latest = tl.program_id(0) * 0
-    for step in range(n - 1):
+    step = 0
+    while (
+        step < n - 1
+    ):  # while, not range: the interpreter of triton 3.6 cannot count to a number that is not a constant
         row = tl.load(distances + latest * n + vertex, mask=vertex < n, other=0.0)
         way = tl.minimum(way, _edge(row, latest, vertex, n))
         candidates = tl.where(outside, way, NONE)
@@ -39,6 +42,7 @@ def prim(distances, edges, n, BLOCK: tl.constexpr):
         tl.store(edges + step, first)
         latest = tl.max(tl.where(outside & (candidates == first), vertex, -1), axis=0)
         outside = outside & (vertex != latest)
+        step += 1
 
 
 @triton.jit
@@ -50,12 +54,14 @@ def nearest(distances, component, best, remaining, n, BLOCK: tl.constexpr):
         component += matrix * n
         own = tl.load(component + i)
         shortest = tl.full([BLOCK], NONE, tl.int64)
-        for start in range(0, n, BLOCK):
+        start = 0
+        while start < n:
             j = start + tl.arange(0, BLOCK)
             other = tl.load(component + j, mask=j < n, other=0)
             row = tl.load(distances + j, mask=j < n, other=0.0)
             foreign = (j < n) & (other != own)
             shortest = tl.minimum(shortest, tl.where(foreign, _edge(row, i, j, n), NONE))
+            start += BLOCK
         tl.atomic_min(best + matrix * n + own, tl.min(shortest, axis=0))
 
 

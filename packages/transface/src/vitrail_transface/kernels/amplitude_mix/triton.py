@@ -58,7 +58,10 @@ def mix_patch(
         s = tl.load(share + p).to(tl.float32)
         own = _corner(tl.load(targets + p).to(tl.int64), channels, height, width, PATCH)
         other = _corner(tl.load(donors + p).to(tl.int64), channels, height, width, PATCH)
-        for _ in range(channels):
+        channel = 0
+        while (
+            channel < channels
+        ):  # while, not range: the interpreter of triton 3.6 cannot count to a number that is not a constant
             x = tl.load(images + other + pixels, mask=inside, other=0.0).to(tl.float32)
             real, imaginary = _spectrum(tl.where(inside, x * scale + shift, 0.0), cos, sin)
             amplitude = tl.sqrt(real * real + imaginary * imaginary)
@@ -81,6 +84,7 @@ def mix_patch(
             tl.store(mixed + own + pixels, (y - shift) / scale, mask=inside)
             own += height * width
             other += height * width
+            channel += 1
 
 
 def forward(
