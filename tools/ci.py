@@ -180,14 +180,21 @@ def torch211() -> None:
     """The kernels on the oldest torch and triton that they must run on."""
     wheels()
     python = find_python("3.12")
-    for row in first_party().values():
+    failed = []
+    for name, row in first_party().items():
         if not (ROOT / row["folder"] / "tests" / "kernels").is_dir():
             continue
         print(f"\n--- {row['distribution']}'s kernels on torch 2.11", flush=True)
         with tempfile.TemporaryDirectory(prefix="vitrail-torch211-") as folder:
             home = Path(folder)
-            interpreter = environment(home, row, "torch==2.11.*", "torchvision==0.26.*", python=python)
-            run_copied_tests(home, interpreter, row, "-m", FAST, "kernels")
+            try:
+                interpreter = environment(home, row, "torch==2.11.*", "torchvision==0.26.*", python=python)
+                run_copied_tests(home, interpreter, row, "-m", FAST, "kernels")
+            except subprocess.CalledProcessError as error:
+                print(f"--- {row['distribution']} FAILED: {error}", flush=True)
+                failed.append(name)
+    if failed:
+        raise subprocess.CalledProcessError(1, ["torch211", *failed])
 
 
 def names() -> None:

@@ -33,6 +33,8 @@ def amplitude_mix_reference(
     real = torch.promote_types(images.dtype, torch.float32)
     mixed = images.clone(memory_format=torch.contiguous_format)
     chosen = active.nonzero().squeeze(1)
+    if not len(chosen):  # torch 2.11 has no FFT of nothing
+        return mixed
     place, donor = (_place(images, number[chosen].long(), patch) for number in (targets, donors))
     s = share[chosen].to(real).view(-1, 1, 1, 1)
     x = scale * _read(images, donor, patch).to(real) + shift
