@@ -63,4 +63,4 @@ def test_four_copies_give_the_cross_scan(stand_in, monkeypatch):
 def test_absent_it_says_how_to_get_it():
     if "selective_scan_cuda" in sys.modules:
         pytest.skip("mamba-ssm is installed")
-    assert "vitrail-cmunet[mamba]" in backends._import_problem("mamba")
+    assert "vitrail-cmunet[mamba]" in backends.import_problem("vitrail_cmunet.kernels.selective_scan.mamba")

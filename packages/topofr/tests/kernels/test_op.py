@@ -92,7 +92,7 @@ def test_what_is_asked_for_and_cannot_run_is_an_error(monkeypatch):
         with pytest.raises(VitrailError, match=f"VITRAIL_KERNELS={name} .*{reason}"):
             persistence(x)
     monkeypatch.setenv("VITRAIL_KERNELS", "cpu")
-    with pytest.raises(VitrailError, match="compares in float32"):
+    with pytest.raises(VitrailError, match="computes in float32"):
         persistence(x.double())
     monkeypatch.setenv("VITRAIL_KERNELS", "reference")
     assert persistence(x.double())[1].shape == (1, 3)

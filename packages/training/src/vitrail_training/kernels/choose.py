@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vitrail.errors import UsageError
@@ -32,6 +33,45 @@ class Backend:
     name: str
     why_not: Callable[[torch.Tensor], str]
     automatic: bool = True
+
+
+_PROBLEMS: dict[str, str] = {}
+
+
+def why_no_triton(tensor: torch.Tensor, module: str) -> str:
+    """Why the Triton kernels in `module`, which compute in float32, cannot take `tensor`, or an empty string."""
+    if tensor.device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return f"it needs a CUDA device and the input is on {tensor.device.type}"
+    return _no_float64(tensor) or import_problem(module)
+
+
+def why_no_cpu(tensor: torch.Tensor, module: str) -> str:
+    """The same of numba's loops in `module`."""
+    if tensor.device.type != "cpu":
+        return f"it needs an input on the CPU and this one is on {tensor.device.type}"
+    return _no_float64(tensor) or import_problem(module)
+
+
+def import_problem(module: str) -> str:
+    """Why a backend's module cannot be imported, or an empty string. Compiling counts as importing."""
+    import torch
+
+    if module in _PROBLEMS:
+        return _PROBLEMS[module]
+    problem = ""
+    try:
+        import_module(module)
+    except (
+        Exception
+    ) as error:  # a broken numba, triton or CUDA library fails in many ways; all mean "cannot run"
+        problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    if not torch.compiler.is_compiling():  # numba cannot be imported while torch traces: no lasting problem
+        _PROBLEMS[module] = problem
+    return problem
+
+
+def _no_float64(tensor: torch.Tensor) -> str:
+    return "it computes in float32 and the input is float64" if str(tensor.dtype) == "torch.float64" else ""
 
 
 def requested() -> str:

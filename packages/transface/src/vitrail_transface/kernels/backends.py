@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from functools import cache
 from importlib import import_module
 
 import torch
 from torch import Tensor
 
 from vitrail.specs import DoctorLine
-from vitrail_training.kernels.choose import Backend, choose, doctor_line
+from vitrail_training.kernels.choose import Backend, choose, doctor_line, why_no_triton
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -44,18 +42,4 @@ class Backends:
             yield doctor_line(self.title, self.all, torch.empty(0, device="cuda"))
 
     def _no_triton(self, x: Tensor) -> str:
-        if x.device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
-            return f"it needs a CUDA device and the input is on {x.device.type}"
-        if x.dtype == torch.float64:
-            return "it computes in float32 and the input is float64"
-        return self.refuses(x) or _import_problem(self.op)
-
-
-@cache
-def _import_problem(op: str) -> str:
-    """Why the Triton kernels of an op cannot be imported, or an empty string."""
-    try:
-        import_module(f"{_PACKAGE}.{op}.triton")
-    except Exception as error:  # a broken triton or CUDA library fails in many ways; all mean "cannot run"
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    return ""
+        return self.refuses(x) or why_no_triton(x, f"{_PACKAGE}.{self.op}.triton")
