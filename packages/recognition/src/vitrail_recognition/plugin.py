@@ -14,14 +14,14 @@ CLI = "vitrail_recognition.cli"
 @hookimpl
 def vitrail_commands() -> Mapping[str, Command]:
     return {
-        "embed": Command(target=f"{CLI}:embed_app", help="Turn the faces in photographs into vectors."),
+        "embed": Command(target=f"{CLI}.embed:app", help="Turn the faces in photographs into vectors."),
         "compare": Command(
-            target=f"{CLI}:compare_app", help="Say how alike the faces in two photographs are."
+            target=f"{CLI}.compare:app", help="Say how alike the faces in two photographs are."
         ),
         "identify": Command(
-            target=f"{CLI}:identify_app", help="Find the faces in a photograph in a gallery."
+            target=f"{CLI}.identify:app", help="Find the faces in a photograph in a gallery."
         ),
-        "gallery": Command(target=f"{CLI}:gallery_app", help="Build and describe galleries of known people."),
+        "gallery": Command(target=f"{CLI}.gallery:app", help="Build and describe galleries of known people."),
     }
 
 

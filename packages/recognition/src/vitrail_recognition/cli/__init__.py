@@ -1,0 +1,1 @@
+"""`vitrail embed`, `compare`, `identify` and `gallery`: any recogniser over photographs. One module a verb."""
