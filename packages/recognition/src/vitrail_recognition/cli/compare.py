@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -19,9 +19,6 @@ from vitrail_recognition.cli.using import (
     picture_path,
     say_model,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = make_app(
     "compare",
