@@ -41,7 +41,7 @@ from vitrail_cmunet.presets import landsat
 from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_cmunet.train import SegmentationTask
 from vitrail_segmentation.metrics import ConfusionMatrix
-from vitrail_training.claims import Runs, Verdict, judge, write_verdicts
+from vitrail_training.claims import Claim, Runs, judge_all, write_verdicts
 from vitrail_training.kernels.timing import machine
 from vitrail_training.loop import fit
 
@@ -150,32 +150,28 @@ def run(parts: list[str]) -> None:
             print(RUNS.once(key, lambda v=variant, n=seed: on_landsat(v, n)), flush=True)
 
 
-def scores(metric: str, **key: Any) -> list[float]:
-    """One number a seed, in the seeds' order."""
-    lines = [line for line in RUNS if all(line.get(name) == value for name, value in key.items())]
-    return [line[metric] for line in sorted(lines, key=lambda line: line["seed"])]
-
-
-def report() -> None:
-    pairs = {
-        f"scan, task {task}": (
-            *(scores("accuracy", part="far", task=task, scan=scan) for scan in (True, False)),
-            FAR_EFFECT,
+def claims() -> dict[str, Claim]:
+    found = {
+        f"scan, task {task}": Claim(
+            metric="accuracy",
+            with_it={"part": "far", "task": task, "scan": True},
+            without={"part": "far", "task": task, "scan": False},
+            effect=FAR_EFFECT,
         )
         for task in TASKS
     }
-    whole = scores("miou_over_500", part="landsat", variant="whole")
-    for claim, variant in CLAIMS.items():
-        without = scores("miou_over_500", part="landsat", variant=variant)
-        pairs[claim] = (whole, without, LANDSAT_EFFECT)
-    verdicts: dict[str, Verdict] = {}
-    for claim, (with_it, without, effect) in pairs.items():
-        if len(with_it) == len(without) == len(SEEDS):
-            verdicts[claim] = judge(with_it, without, effect=effect)
-        else:
-            print(f"{claim:32s} is not run yet")
-    for name, verdict in verdicts.items():
-        print(f"{name:32s} {verdict}")
+    for name, variant in CLAIMS.items():
+        found[name] = Claim(
+            metric="miou_over_500",
+            with_it={"part": "landsat", "variant": "whole"},
+            without={"part": "landsat", "variant": variant},
+            effect=LANDSAT_EFFECT,
+        )
+    return found
+
+
+def report() -> None:
+    verdicts = judge_all(RUNS, claims(), SEEDS)
     write_verdicts(RESULTS / "cmunet_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vitrail_training.claims import Runs, judge, write_verdicts
+from vitrail_training.claims import Claim, Runs, judge, judge_all, write_verdicts
 
 
 def test_interval_is_scipys():
@@ -60,6 +60,28 @@ def test_a_run_is_done_once(tmp_path):
         assert runs.once({"seed": seed}, run) == {"seed": seed, "score": 0.5}
     assert len(done) == 2
     assert len(list(runs)) == 2
+
+
+def test_claims_are_judged_where_all_their_runs_are_there(tmp_path, capsys):
+    runs = Runs(tmp_path / "runs.jsonl")
+    for seed in (4, 0, 2, 1, 3):  # in any order
+        runs.once({"task": "a", "trick": True, "seed": seed}, lambda n=seed: {"score": 0.2 * n + 0.5})
+        runs.once({"task": "a", "trick": False, "seed": seed}, lambda n=seed: {"score": 0.2 * n})
+    runs.once({"task": "b", "trick": True, "seed": 0}, lambda: {"score": 9.0})
+    claims = {
+        task: Claim(
+            metric="score",
+            with_it={"task": task, "trick": True},
+            without={"task": task, "trick": False},
+            effect=0.4,
+        )
+        for task in "ab"
+    }
+    verdicts = judge_all(runs, claims, range(5))
+    assert list(verdicts) == ["a"]
+    assert verdicts["a"].verdict == "holds"
+    assert verdicts["a"].low == pytest.approx(0.5)  # paired by seed: every difference is one half
+    assert "b  is not run yet" in capsys.readouterr().out
 
 
 def test_verdicts_are_written(tmp_path):

@@ -6,7 +6,7 @@ The metric, the least effect that counts and the number of seeds are written dow
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -85,6 +85,40 @@ class Runs:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         return line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Two groups of runs, and what is to be larger in the first.
+
+    metric: name of the score in a run's line. with_it, without: the values that the lines of each group have, without
+        the seed. effect: the least difference that counts.
+    """
+
+    metric: str
+    with_it: Mapping[str, Any]
+    without: Mapping[str, Any]
+    effect: float
+
+
+def judge_all(runs: Runs, claims: Mapping[str, Claim], seeds: Sequence[int]) -> dict[str, Verdict]:
+    """Print the verdict on each claim, paired by the lines' "seed"; one whose runs are not all there is left out."""
+    lines, verdicts = list(runs), {}
+
+    def score(claim: Claim, group: Mapping[str, Any], seed: int) -> float | None:
+        wanted = {**group, "seed": seed}
+        found = (line for line in lines if all(line.get(name) == value for name, value in wanted.items()))
+        return next((line[claim.metric] for line in found), None)
+
+    width = max(map(len, claims), default=0)
+    for name, claim in claims.items():
+        one, other = ([score(claim, group, n) for n in seeds] for group in (claim.with_it, claim.without))
+        if None in one or None in other:
+            print(f"{name:{width}s}  is not run yet")
+            continue
+        verdicts[name] = judge(one, other, effect=claim.effect)
+        print(f"{name:{width}s}  {verdicts[name]}")
+    return verdicts
 
 
 def write_verdicts(path: Path | str, verdicts: dict[str, Verdict], facts: dict[str, Any]) -> Path:

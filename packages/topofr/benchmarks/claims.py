@@ -1,0 +1,183 @@
+"""The claims of TopoFR's abstract, tried at small scale.
+
+    python packages/recognition/tools/make_people.py DIR/train --identities 400 --each 25
+    python packages/recognition/tools/make_people.py DIR/test --identities 100 --each 10 --first 400
+    python packages/topofr/benchmarks/claims.py run DIR      # resumable; hours on two cores
+    python packages/topofr/benchmarks/claims.py report       # verdicts, and benchmarks/results/topofr_claims.json
+
+DIR/train and DIR/test are folders of identities, other ones in each: made-up heads here, any other aligned crops alike.
+Every run trains a narrow IResNet by `SETTINGS`, with seeds 0 to 4, paired: same seed, first weights and batches.
+Fixed before the first of them:
+
+1. "Aligning the topology of images and embeddings directly overfits, and PTSA does not." Of a trained network, the
+   structure loss (ISA) over 64 clean pictures of 64 people, on training people and on others, means of 16 such batches;
+   its gap is the logarithm of the second over the first. Direct alignment has the structure loss without the
+   perturbation. a. its gap is larger than without any alignment; b. it is larger than with PTSA. Counts from 0.1.
+   c. and d. TAR of PTSA beside direct alignment and beside none.
+2. "SDE mines hard samples better." On plain ArcFace: SDE beside none, beside the focal factor alone and beside EHSM,
+   which is TransFace's and takes the positions of the last map for its tokens. TAR.
+3. All of TopoFR beside plain ArcFace. TAR.
+
+TAR: true-accept rate at a false-accept rate of 0.001 over all pairs of DIR/test. Counts from 0.01.
+
+Holds: the bootstrap 95 % interval of the paired difference lies above what counts; reversed: below its negative;
+else undecided. Every run is a line of benchmarks/results/topofr_claims_runs.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from persistence import RESULTS
+
+from vitrail_recognition.readers.folder import FolderFaces
+from vitrail_recognition.training import fit_recognizer
+from vitrail_recognition.training_config import MarginConfig
+from vitrail_recognition.training_data import open_training_faces
+from vitrail_recognition.verification.held_out import tar_on_all_pairs
+from vitrail_topofr.config import MethodConfig, TopoFRConfig
+from vitrail_topofr.plugin import TINY
+from vitrail_topofr.recognizer import TopoFRRecognizer
+from vitrail_topofr.structure import structure_loss
+from vitrail_topofr.train import TopoFRTask
+from vitrail_topofr.train_config import TrainConfig
+from vitrail_training.claims import Claim, Runs, judge_all, write_verdicts
+from vitrail_training.config import FitConfig
+from vitrail_training.kernels.timing import machine
+
+RUNS = Runs(RESULTS / "topofr_claims_runs.jsonl")
+SEEDS = range(5)
+TAR_EFFECT, GAP_EFFECT = 0.01, 0.1
+BATCHES, PEOPLE = 16, 64
+SETTINGS = TrainConfig(
+    margin=MarginConfig(margin=0.3, scale=32.0),
+    model=TopoFRConfig(blocks=(1, 1, 1, 1), widths=(8, 16, 32, 64), embedding=64),
+    fit=FitConfig(
+        steps=500,
+        batch_size=64,
+        lr=0.05,
+        weight_decay=5e-4,
+        schedule="cosine",
+        warmup=50,
+        clip_norm=5.0,
+        eval_every=0,
+        checkpoint_every=0,
+        device="cpu",
+    ),
+)
+OFF = MethodConfig(xi=0.0, alpha=0.0, damage=False)
+
+
+class WithEHSM(TopoFRTask):
+    """Plain ArcFace whose samples TransFace's EHSM weighs, by the positions of the last map."""
+
+    def loss(self, model: Any, batch: dict[str, Any], step: int) -> torch.Tensor:
+        from vitrail_transface.ehsm import sample_weights
+
+        maps: list[torch.Tensor] = []
+        hook = self.model.bn2.register_forward_hook(lambda module, inputs, output: maps.append(output))
+        try:
+            scores = self.head.scores(model(batch["image"]), batch["label"])
+        finally:
+            hook.remove()
+        spread = maps[0].detach().flatten(2).std(dim=1)
+        return (sample_weights(spread) * scores.loss).mean()
+
+
+VARIANTS: dict[str, tuple[MethodConfig, type[TopoFRTask]]] = {
+    "plain": (OFF, TopoFRTask),
+    "perturbed": (replace(OFF, xi=0.2), TopoFRTask),
+    "direct": (replace(OFF, alpha=0.1), TopoFRTask),
+    "PTSA": (replace(OFF, xi=0.2, alpha=0.1), TopoFRTask),
+    "SDE": (replace(OFF, damage=True), TopoFRTask),
+    "focal": (replace(OFF, damage=True, power=0.0), TopoFRTask),
+    "EHSM": (OFF, WithEHSM),
+    "TopoFR": (MethodConfig(), TopoFRTask),
+}
+CLAIMS = {
+    "1a. direct alignment overfits": ("gap", "direct", "plain"),
+    "1b. direct alignment overfits more than PTSA": ("gap", "direct", "PTSA"),
+    "1c. PTSA beside direct alignment": ("tar", "PTSA", "direct"),
+    "1d. PTSA beside none": ("tar", "PTSA", "plain"),
+    "2a. SDE beside none": ("tar", "SDE", "plain"),
+    "2b. SDE beside focal": ("tar", "SDE", "focal"),
+    "2c. SDE beside EHSM": ("tar", "SDE", "EHSM"),
+    "3. TopoFR beside ArcFace": ("tar", "TopoFR", "plain"),
+}
+
+
+@torch.inference_mode()
+def structure_of(component: TopoFRRecognizer, folder: Path) -> float:
+    """The structure loss of a trained network, on batches of one clean picture each of 64 people."""
+    faces, rng = FolderFaces(folder), np.random.default_rng(0)
+    found = []
+    for _ in range(BATCHES):
+        people = rng.choice(faces.classes, PEOPLE, replace=False)
+        chosen = [int(rng.choice(np.flatnonzero(faces.labels == person))) for person in people]
+        images = component.prepare([faces[index][0] for index in chosen])
+        found.append(float(structure_loss(images, component.module(images))))
+    return float(np.mean(found))
+
+
+def run(variant: str, seed: int, data: Path) -> dict[str, Any]:
+    method, kind = VARIANTS[variant]
+    config = replace(SETTINGS, data=str(data / "train"), method=method, fit=replace(SETTINGS.fit, seed=seed))
+    component = TopoFRRecognizer.from_config(config.model, spec=TINY, device="cpu", seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        fit_recognizer(
+            kind(component, open_training_faces(config), config), config.fit, out=Path(folder) / "run"
+        )
+    component.module.eval()
+    seen, unseen = (structure_of(component, data / part) for part in ("train", "test"))
+    return {
+        "tar": tar_on_all_pairs(component, data / "test"),
+        "structure_seen": seen,
+        "structure_unseen": unseen,
+        "gap": math.log(unseen / seen),
+        "steps": config.fit.steps,
+    }
+
+
+def report() -> None:
+    claims = {
+        name: Claim(
+            metric=metric,
+            with_it={"variant": with_it},
+            without={"variant": without},
+            effect=GAP_EFFECT if metric == "gap" else TAR_EFFECT,
+        )
+        for name, (metric, with_it, without) in CLAIMS.items()
+    }
+    verdicts = judge_all(RUNS, claims, SEEDS)
+    write_verdicts(RESULTS / "topofr_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("run", "report"))
+    parser.add_argument("data", type=Path, nargs="?", help="the folder with train/ and test/")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    arguments = parser.parse_args()
+    if arguments.what == "report":
+        report()
+        return
+    if arguments.data is None:
+        parser.error("run needs the folder with train/ and test/.")
+    for seed in arguments.seeds:
+        for variant in arguments.variants:
+            key = {"variant": variant, "seed": seed}
+            print(RUNS.once(key, lambda v=variant, n=seed: run(v, n, arguments.data)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
