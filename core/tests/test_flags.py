@@ -147,6 +147,26 @@ def test_help_comes_from_under_the_field_too():
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Further(Documented):
+    """plain: said here.
+    more: of this class.
+    """
+
+    more: int = 4
+    rate: float = 0.2
+    """Said anew."""
+
+
+def test_help_of_inherited_fields_is_inherited():
+    assert flags.field_help(Further) == {
+        "rate": "Said anew.",
+        "depth": "From under the field, over two lines.",
+        "plain": "said here.",
+        "more": "of this class.",
+    }
+
+
 def test_help_comes_from_the_docstrings(capsys):
     assert parse("--help", start=Config(fit=Fit(steps=77))) is None
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -292,11 +292,20 @@ def _as_real(value: Any) -> Any:
 
 
 def field_help(config_class: type) -> dict[str, str]:
-    """The text for each field: the string under it, or the line `name: text` of the class docstring."""
+    """The text for each field: the string under it, or the line `name: text` of the docstring, of the class that
+    says it or of one that it inherits from."""
+    texts: dict[str, str] = {}
+    for each in reversed(config_class.__mro__):
+        if is_dataclass(each):
+            texts |= _in_docstring(each) | _strings_under_fields(each)
+    return texts
+
+
+def _in_docstring(config_class: type) -> dict[str, str]:
     names = {f.name for f in fields(config_class)}
     texts: dict[str, str] = {}
     current: list[str] = []
-    for line in inspect.cleandoc(config_class.__doc__ or "").splitlines():
+    for line in inspect.cleandoc(config_class.__dict__.get("__doc__") or "").splitlines():
         match = re.match(r"(\w+(?:, \w+)*): (.+)", line)
         if match and set(match[1].split(", ")) <= names:
             current = match[1].split(", ")
@@ -305,7 +314,7 @@ def field_help(config_class: type) -> dict[str, str]:
             texts.update({name: f"{texts[name]} {line.strip()}" for name in current})
         else:
             current = []
-    return texts | _strings_under_fields(config_class)
+    return texts
 
 
 def _strings_under_fields(config_class: type) -> dict[str, str]:
