@@ -5,12 +5,12 @@ The defaults are the published ones where the paper's code has a value; `presets
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from vitrail.errors import UsageError
 from vitrail_cmunet.config import CMUNetConfig
-from vitrail_training.config import FitConfig
+from vitrail_training.config import FitConfig, over_epochs
 
 DatasetName = Literal["vaihingen", "potsdam", "loveda", "landsat"]
 Part = Literal["train", "validation", "test"]
@@ -146,19 +146,8 @@ class TrainConfig:
 
 def in_steps(config: TrainConfig, samples: int) -> FitConfig:
     """The loop's settings, with what is counted in epochs turned into steps. An epoch is samples // batch steps."""
-    if config.epochs == 0:
-        return config.fit
-    epoch = samples // config.fit.batch_size
-    if epoch == 0:
-        raise UsageError(
-            f"there are {samples} training images, fewer than one batch of {config.fit.batch_size}."
-        )
-    return replace(
-        config.fit,
-        steps=config.epochs * epoch,
-        t0=config.cycle_epochs * epoch,
-        eval_every=config.eval_epochs * epoch,
-        checkpoint_every=config.eval_epochs * epoch,
+    return over_epochs(
+        config.fit, samples, epochs=config.epochs, eval_epochs=config.eval_epochs, t0=config.cycle_epochs
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from vitrail.errors import UsageError
-from vitrail_training.config import FitConfig
+from vitrail_training.config import FitConfig, over_epochs
 
 MarginKind = Literal["arcface", "cosface"]
 MarginGradient = Literal["true", "straight_through"]
@@ -113,17 +113,6 @@ class FaceDataConfig:
 
 def in_steps(config: FaceDataConfig, samples: int) -> FitConfig:
     """The loop's settings, with what is counted in epochs turned into steps. An epoch is samples // batch steps."""
-    if config.epochs == 0:
-        return config.fit
-    epoch = samples // config.fit.batch_size
-    if epoch == 0:
-        raise UsageError(
-            f"there are {samples} training images, fewer than one batch of {config.fit.batch_size}."
-        )
-    return replace(
-        config.fit,
-        steps=config.epochs * epoch,
-        warmup=config.warmup_epochs * epoch,
-        eval_every=config.eval_epochs * epoch,
-        checkpoint_every=config.eval_epochs * epoch,
+    return over_epochs(
+        config.fit, samples, epochs=config.epochs, eval_epochs=config.eval_epochs, warmup=config.warmup_epochs
     )

@@ -25,7 +25,7 @@ R50 = ComponentSpec(
     evaluator="vitrail_recognition.evaluate:evaluate",
     converter="vitrail_topofr.convert:convert",
     exporter="vitrail_topofr.export:export",
-    benchmarks="vitrail_topofr.bench:bench",
+    benchmarks="vitrail_recognition.bench:bench",
     licence="Apache-2.0",
     paper="NeurIPS 2024",
 )

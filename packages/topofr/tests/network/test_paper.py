@@ -1,40 +1,16 @@
-"""Every symbol that PAPER.md names exists, and the method's modules are all in it."""
-
 from __future__ import annotations
 
-import inspect
-import re
 from pathlib import Path
 
-import pytest
-
-from vitrail.specs import resolve
-
-PAPER = Path(__file__).parents[2] / "PAPER.md"
-SYMBOL = re.compile(r"`(vitrail\w*(?:\.\w+)*:\w+(?:\.\w+)*)`")
-
-pytestmark = pytest.mark.skipif(not PAPER.is_file(), reason="PAPER.md is not beside these tests")
+from vitrail.testing.papers import PaperSuite
 
 
-def symbols() -> list[str]:
-    return sorted(set(SYMBOL.findall(PAPER.read_text(encoding="utf-8")))) if PAPER.is_file() else []
-
-
-@pytest.mark.parametrize("symbol", symbols())
-def test_symbol_exists(symbol):
-    assert resolve(symbol) is not None
-
-
-def test_the_tables_cover_the_method():
-    """Every public class and function of the method's modules is in the tables."""
-    from vitrail_topofr import damage, model, objective, perturb, structure
-
-    expected = {
-        f"{module.__name__}:{name}"
-        for module in (model, structure, damage, perturb, objective)
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and (inspect.isclass(value) or inspect.isfunction(value))
-        and value.__module__ == module.__name__
-    }
-    assert expected - set(symbols()) == set()
+class TestPaper(PaperSuite):
+    paper = Path(__file__).parents[2] / "PAPER.md"
+    modules = (
+        "vitrail_topofr.damage",
+        "vitrail_topofr.model",
+        "vitrail_topofr.objective",
+        "vitrail_topofr.perturb",
+        "vitrail_topofr.structure",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from vitrail.errors import UsageError
@@ -144,3 +144,20 @@ _LEAST = {
     "keep_checkpoints": 1,
     "log_every": 1,
 }
+
+
+def over_epochs(
+    config: FitConfig, samples: int, *, epochs: int, eval_epochs: int = 1, **counted: int
+) -> FitConfig:
+    """The config of a run over so many passes of the data; an epoch is samples // batch_size steps.
+
+    eval_epochs: from one evaluation, and one checkpoint, to the next. counted: other fields, given in epochs, such as
+    warmup=3. With epochs=0 the config stays as it is. UsageError where there is not one whole batch.
+    """
+    if epochs == 0:
+        return config
+    epoch = samples // config.batch_size
+    if epoch == 0:
+        raise UsageError(f"there are {samples} training images, fewer than one batch of {config.batch_size}.")
+    told = {"steps": epochs, "eval_every": eval_epochs, "checkpoint_every": eval_epochs, **counted}
+    return replace(config, **{name: number * epoch for name, number in told.items()})

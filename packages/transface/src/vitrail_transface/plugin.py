@@ -25,7 +25,7 @@ VIT_S = ComponentSpec(
     evaluator="vitrail_recognition.evaluate:evaluate",
     converter="vitrail_transface.convert:convert",
     exporter="vitrail_transface.export:export",
-    benchmarks="vitrail_transface.bench:bench",
+    benchmarks="vitrail_recognition.bench:bench",
     licence="Apache-2.0",
     paper="https://arxiv.org/abs/2308.10133",
 )
