@@ -1,26 +1,19 @@
 """Two gloo processes train CM-UNet as one does: BatchNorm in eval mode, cross entropy and Dice summed over ranks."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+from vitrail_training.testing import run_script
 from vitrail_training.tracking import read_metrics
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
 def run(folder, *flags, processes):
-    launcher = TORCHRUN if processes == 2 else []
     out = folder / f"{processes}-{'-'.join(flags)}"
-    command = [sys.executable, *launcher, str(SCRIPT), str(out), *flags]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(SCRIPT, out, *flags, processes=processes)
     weights = load_file(out / "final" / "model.safetensors")
     return weights, [line["loss"] for line in read_metrics(out) if "loss" in line]
 

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from vitrail_training.checkpoint import find_checkpoint, read_checkpoint
+from vitrail_training.testing import run_script
 from vitrail_training.tracking import read_metrics
 
 SCRIPT = Path(__file__).with_name("fit_steps.py")
 
 
-def run(out, steps, processes):
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), str(out), str(steps)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [(2, 1), (1, 2)], ids=["2-to-1", "1-to-2"])
 def test_a_run_goes_on_with_other_processes(tmp_path, change):
-    run(tmp_path / "alone", 4, 1)
-    run(tmp_path / "changed", 2, change[0])
-    run(tmp_path / "changed", 4, change[1])
+    run_script(SCRIPT, tmp_path / "alone", 4)
+    run_script(SCRIPT, tmp_path / "changed", 2, processes=change[0])
+    run_script(SCRIPT, tmp_path / "changed", 4, processes=change[1])
     losses, ends = [], []
     for name in ("alone", "changed"):
         losses.append([line["loss"] for line in read_metrics(tmp_path / name) if "loss" in line])

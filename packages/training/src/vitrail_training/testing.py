@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -76,6 +79,19 @@ class _FewSamples:
 
     def sample(self, index: int, rng: np.random.Generator) -> Mapping[str, Any]:
         return self.dataset.sample(index, generator(self.seed, index))  # type: ignore[no-any-return]
+
+
+def run_script(script: Path, *arguments: object, processes: int = 1) -> str:
+    """Run a training script by itself, or in several processes under torchrun, with one thread each; its output.
+
+    AssertionError with the end of its error output where it fails.
+    """
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), str(script), *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def assert_same_run(one: Path, other: Path) -> None:

@@ -1,0 +1,74 @@
+"""What the tests of a recogniser's training need: made-up people, and whether two processes train as one does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from vitrail_training.testing import run_script
+from vitrail_training.tracking import read_metrics
+
+SIDE = 112
+
+
+def make_people(root: Path, identities: int = 4, each: int = 4, *, seed: int = 0, first: int = 0) -> Path:
+    """Write a folder of identities, `root`/personNN/MM.png, 112 x 112: a smooth random picture each, moved, brightened
+    and with noise on it; pictures `first`, `first` + 1, ... of everybody. Returns `root`."""
+    for person in range(identities):
+        coarse = np.random.default_rng((seed, person)).integers(0, 256, (7, 7, 3)).astype(np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC), float)
+        folder = root / f"person{person:02d}"
+        folder.mkdir(parents=True)
+        for number in range(first, first + each):
+            rng = np.random.default_rng((seed, person, number))
+            shifted = np.roll(smooth, rng.integers(-4, 5, 2), axis=(0, 1))
+            noisy = shifted * rng.uniform(0.7, 1.2) + rng.normal(0, 25, smooth.shape)
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{number:02d}.png")
+    return root
+
+
+class Ended(NamedTuple):
+    """What a run left: weights and class centres by name, the loss of each step, the last evaluation."""
+
+    weights: dict[str, Tensor]
+    losses: list[float]
+    evaluation: dict[str, Any]
+
+
+def check_two_processes_equal_one(script: Path, folder: Path, *, tolerance: float = 1e-5) -> Ended:
+    """Run `script DATA OUT VERIFY VERIFY` alone and by torchrun in two gloo processes, and compare how they end.
+
+    script: trains a few steps with `fit_recognizer`, logging each, without what is drawn or normalised in each process
+        by itself, and verifies on the two sets. folder: an empty one to work in.
+
+    AssertionError where weights, centres or losses differ by more than `tolerance`, or the evaluation by 0.001. Five
+    identities, so that the centres are not shared out evenly. Returns the run alone.
+    """
+    people = make_people(folder / "people", identities=5)
+    other = make_people(folder / "other", identities=3, seed=1)
+    alone, together = (_run(script, folder / str(n), people, other, processes=n) for n in (1, 2))
+    assert alone.weights.keys() == together.weights.keys()
+    for name, value in alone.weights.items():
+        off = (value.double() - together.weights[name].double()).abs().max()
+        assert off < tolerance, f"{name} differs by {off:.1e}"
+    np.testing.assert_allclose(together.losses, alone.losses, rtol=0, atol=tolerance)
+    assert alone.losses[0] != alone.losses[-1], "nothing was learnt"
+    assert together.evaluation.keys() >= {"people/accuracy", "other/accuracy", "accuracy"}
+    assert together.evaluation.keys() == alone.evaluation.keys()
+    for name, value in alone.evaluation.items():
+        assert abs(together.evaluation[name] - value) < 1e-3, (
+            f"{name}: {together.evaluation[name]} and {value}"
+        )
+    return alone
+
+
+def _run(script: Path, out: Path, people: Path, other: Path, *, processes: int) -> Ended:
+    run_script(script, people, out, people, other, processes=processes)
+    weights = {**load_file(out / "final" / "model.safetensors"), **load_file(out / "centres.safetensors")}
+    lines = read_metrics(out)
+    return Ended(weights, [line["loss"] for line in lines if "loss" in line], lines[-1]["evaluation"])
