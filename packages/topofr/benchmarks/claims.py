@@ -15,7 +15,7 @@ Fixed before the first of them:
    perturbation. a. its gap is larger than without any alignment; b. it is larger than with PTSA. Counts from 0.1.
    c. and d. TAR of PTSA beside direct alignment and beside none.
 2. "SDE mines hard samples better." On plain ArcFace: SDE beside none, beside the focal factor alone and beside EHSM,
-   which is TransFace's and takes the positions of the last map for its tokens. TAR.
+   which is TransFace's (vitrail-transface has to be installed) with the positions of the last map as tokens. TAR.
 3. All of TopoFR beside plain ArcFace. TAR.
 
 TAR: true-accept rate at a false-accept rate of 0.001 over all pairs of DIR/test. Counts from 0.01.

@@ -6,22 +6,21 @@ All get the same float32 distance matrix (random points in 512 dimensions) and g
 are compared bit by bit before anything is timed. Ours is timed as a user calls it, with the check for NaN and
 asymmetry. Times are of one call: the mean of several in a row (32 at n = 128, 8 at 512, 2 at 2048), and, as
 "after a pause", of a single one that finds the caches as other programs left them. Writes
-`benchmarks/results/topofr_persistence_cpu.json` at the top of the repository; with --device cuda the Triton backend
-is timed as well, and the file's name ends with _gpu.json.
+`benchmarks/results/topofr_persistence_cpu.json` at the top of the repository. With --device cuda it times the Triton
+backend, beside copies to the host and what runs there, and the file's name ends with _gpu.json. Rivals that are
+not installed are left out, and ours on the host without numba.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-import gudhi
 import numpy as np
-import ripser
-import scipy
 import torch
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from vitrail_topofr.kernels.persistence import persistence
 from vitrail_training.kernels.timing import Timing, compare, ratios, write_record
@@ -48,10 +47,14 @@ def numpy_prim(matrix: np.ndarray) -> np.ndarray:
 
 
 def of_scipy(matrix: np.ndarray) -> np.ndarray:
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
     return np.sort(minimum_spanning_tree(matrix).data)
 
 
 def of_gudhi(matrix: np.ndarray) -> np.ndarray:
+    import gudhi
+
     tree = gudhi.RipsComplex(distance_matrix=matrix).create_simplex_tree(max_dimension=1)
     tree.compute_persistence()
     deaths = tree.persistence_intervals_in_dimension(0)[:, 1]
@@ -59,8 +62,13 @@ def of_gudhi(matrix: np.ndarray) -> np.ndarray:
 
 
 def of_ripser(matrix: np.ndarray) -> np.ndarray:
+    import ripser
+
     deaths = ripser.ripser(matrix, distance_matrix=True, maxdim=0)["dgms"][0][:, 1]
     return np.sort(deaths[np.isfinite(deaths)])
+
+
+RIVALS = {"scipy": of_scipy, "gudhi": of_gudhi, "ripser": of_ripser}
 
 
 def in_a_row(call: Callable, count: int) -> Callable[[], None]:
@@ -83,10 +91,12 @@ def run(n: int, rounds: int, device: str) -> dict:
         torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").float().fill_diagonal_(0)
     )
     matrix = distances.numpy()
+    if device != "cpu":
+        return {"n": n, **on_device(distances.to(device), matrix, rounds)}
     rivals: dict[str, Callable] = {
-        "scipy": lambda: of_scipy(matrix),
-        "gudhi": lambda: of_gudhi(matrix),
-        "ripser": lambda: of_ripser(matrix),
+        name: lambda rival=rival: rival(matrix) for name, rival in RIVALS.items() if find_spec(name)
+    }
+    rivals |= {
         "numpy Prim": lambda: numpy_prim(matrix),
         "ours": lambda: persistence(distances)[1].numpy(),
     }
@@ -118,25 +128,23 @@ def run(n: int, rounds: int, device: str) -> dict:
     }
     record["after_a_pause"] = {**alone, "over_ours": ratios(alone, "ours")}
     print(f"{'':9s}   after a pause: " + "   ".join(f"{name} {t.median:.3f} ms" for name, t in alone.items()))
-    if device != "cpu":
-        record["on_device"] = on_device(distances.to(device), matrix, rounds)
     return record
 
 
 def on_device(distances: torch.Tensor, matrix: np.ndarray, rounds: int) -> dict:
-    """The GPU kernel, unchecked as in training, against a copy to the host with numpy Prim there."""
-    timings = compare(
-        {
-            "triton": lambda: persistence(distances, check=False),
-            "triton, two matrices": lambda: persistence(torch.stack((distances, distances)), check=False),
-            "copy to the host and numpy Prim": lambda: numpy_prim(distances.cpu().numpy()),
-            "copy to the host and ours": lambda: persistence(distances.cpu(), check=False),
-        },
-        rounds=rounds,
-        warmup=3,
-        device=distances.device,
-    )
-    print("   ".join(f"{name} {timing.median:.3f} ms" for name, timing in timings.items()), flush=True)
+    """The GPU kernel, unchecked as in training, against a copy to the host and what runs there."""
+    rivals: dict[str, Callable] = {
+        "triton": lambda: persistence(distances, check=False),
+        "triton, two matrices": lambda: persistence(torch.stack((distances, distances)), check=False),
+        "copy to the host and numpy Prim": lambda: numpy_prim(distances.cpu().numpy()),
+    }
+    if find_spec("numba"):
+        rivals["copy to the host and ours"] = lambda: persistence(distances.cpu(), check=False)
+    if not np.array_equal(persistence(distances)[1].cpu().numpy(), numpy_prim(matrix)):
+        raise SystemExit(f"Triton gives other lengths than numpy Prim for n = {len(matrix)}.")
+    timings = compare(rivals, rounds=rounds, warmup=3, device=distances.device)
+    told = "   ".join(f"{name} {timing.median:.3f} ms" for name, timing in timings.items())
+    print(f"n = {len(matrix):5d}   {told}", flush=True)
     return {**timings, "over_triton": ratios(timings, "triton")}
 
 
@@ -150,7 +158,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     runs = [run(n, options.rounds, options.device) for n in options.points]
-    versions = {module.__name__: module.__version__ for module in (scipy, gudhi, ripser)}
+    versions = {name: version(name) for name in RIVALS if find_spec(name)}
     name = "topofr_persistence_cpu.json" if options.device == "cpu" else "topofr_persistence_gpu.json"
     path = options.out or RESULTS / name
     write_record(path, {"rivals": versions, "runs": runs}, device=options.device)
