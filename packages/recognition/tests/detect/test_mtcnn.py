@@ -174,3 +174,13 @@ def test_suppression_by_brute_force(of):
     assert suppress(boxes, scores, 0.4, of=of, pixel=1).tolist() == kept
     assert len(kept) < 70
     assert suppress(boxes[:0], scores[:0], 0.4).tolist() == []
+
+
+def test_a_face_that_fills_its_picture_is_aligned_as_in_the_whole_one(astronaut):
+    """Parts of the box that lie beyond the edge are black; stretched pixels would move the landmarks by a tenth of the
+    distance of the eyes."""
+    (whole,) = detect(astronaut)
+    left, top, right, bottom = whole.box.astype(int)
+    (tight,) = detect(np.ascontiguousarray(astronaut[top:bottom, left:right]))
+    off = np.linalg.norm(tight.landmarks + [left, top] - whole.landmarks, axis=1)
+    assert off.mean() < 0.05 * np.linalg.norm(whole.landmarks[0] - whole.landmarks[1])

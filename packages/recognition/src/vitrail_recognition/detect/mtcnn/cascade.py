@@ -1,7 +1,7 @@
 """MTCNN's cascade: proposals on an image pyramid, two rounds of correction, landmarks.
 
 Box conventions (rounding, the +1 of a pixel's width, which overlap is measured) are those that the public weights
-are used with in facenet-pytorch 2.6.0, so that boxes and landmarks agree with it.
+are used with in facenet-pytorch 2.6.0, so that boxes and landmarks agree with it inside the picture.
 """
 
 from __future__ import annotations
@@ -138,15 +138,18 @@ def _square(boxes: Tensor) -> Tensor:
 def _crops(pixels: Tensor, boxes: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """The boxes that hold pixels, (M, 4), and what lies in them, (M, 3, side, side), normalised.
 
-    A box counts pixels from 1. What reaches beyond the picture is cut off, and the rest is stretched.
+    A box counts pixels from 1. What reaches beyond the picture is black, as in the authors' code; facenet-pytorch
+    cuts it off and stretches the rest, which moves the landmarks of a face that fills its picture.
     """
     height, width = pixels.shape[2:]
     inside, crops = [], [pixels.new_zeros(0, 3, side, side)]
     for index, (left, top, right, bottom) in enumerate(boxes.trunc().int().tolist()):
+        beyond = (max(1 - left, 0), max(right - width, 0), max(1 - top, 0), max(bottom - height, 0))
         left, top, right, bottom = max(left, 1) - 1, max(top, 1) - 1, min(right, width), min(bottom, height)
         if right > left and bottom > top:
             inside.append(index)
-            crops.append(F.interpolate(pixels[:, :, top:bottom, left:right], (side, side), mode="area"))
+            crop = F.pad(pixels[:, :, top:bottom, left:right], beyond)
+            crops.append(F.interpolate(crop, (side, side), mode="area"))
     return boxes[inside], _normalised(torch.cat(crops))
 
 
