@@ -44,7 +44,7 @@ def demo(*, out: Path) -> None:
     test = part_of(scene, "test")
     matrix = ConfusionMatrix(component.classes)
     matrix.update(test.labels, labels[:, test.left :])
-    rows = [_row("CM-UNet (this run)", scores(matrix)), *(_row(*rival) for rival in recorded_rivals())]
+    rows = [_row("CM-UNet, these weights", scores(matrix)), *(_row(*rival) for rival in recorded_rivals())]
     output.print_table(
         (
             "on the eastern half, which no method saw",
@@ -79,7 +79,7 @@ def scores(matrix: ConfusionMatrix) -> dict[str, float]:
 
 
 def recorded_rivals() -> list[tuple[str, dict[str, float]]]:
-    """The rivals' means over seeds, as packages/cmunet/benchmarks/landsat.py measured them."""
+    """Means over seeds, CM-UNet's and its rivals', as packages/cmunet/benchmarks/landsat.py measured them."""
     folder = default_weights(LANDSAT)
     path = folder / "rivals.json" if folder else None
     if path is None or not path.is_file():
