@@ -27,6 +27,7 @@ from vitrail_recognition.kernels.class_softmax import class_softmax
 from vitrail_recognition.kernels.class_softmax.sample import random_inputs
 from vitrail_recognition.margins import ArcFace, Margin
 from vitrail_training.kernels.check import error_ratio
+from vitrail_training.kernels.memory import peak_growth
 from vitrail_training.kernels.timing import compare, ratios, write_record
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
@@ -131,19 +132,11 @@ def _cpu_child(name: str, margin: Margin, size: tuple[int, int, int], threads: i
     loss, (embeddings, centres, labels) = rivals("cpu", margin)[name], random_inputs(*size)
     inputs = (embeddings.requires_grad_(), centres.requires_grad_(), labels)
     step(loss, (*(x.detach()[:64].requires_grad_() for x in inputs[:2]), labels[:64] % 64))  # loads libraries
-    before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the highest size starts again from the present one
-    step(loss, inputs)
-    answer.put((_resident("VmHWM") - before - embeddings.nbytes - centres.nbytes) / MB)
+    used = peak_growth(lambda: step(loss, inputs))
+    answer.put(None if used is None else used - (embeddings.nbytes + centres.nbytes) / MB)
 
 
-def _resident(what: str) -> int:
-    """Bytes of memory this process holds (VmRSS), or held at most (VmHWM)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
-
-
-def cpu_memory(name: str, margin: Margin, size: tuple[int, int, int]) -> float:
+def cpu_memory(name: str, margin: Margin, size: tuple[int, int, int]) -> float | None:
     """Peak MB of one step beyond the gradients, by the resident size of a process of its own."""
     context = multiprocessing.get_context("spawn")
     answer = context.Queue()
@@ -177,8 +170,8 @@ def run(device: str, size: tuple[int, int, int], margin: Margin, kind: str, roun
         for name, loss in losses.items():
             if device == "cuda":
                 used[name] = gpu_memory(loss, inputs)
-            elif Path("/proc/self/clear_refs").exists():  # Linux
-                used[name] = cpu_memory(name, margin, size)
+            elif (needed := cpu_memory(name, margin, size)) is not None:
+                used[name] = needed
         calls = {name: lambda loss=loss: step(loss, inputs) for name, loss in losses.items()}
         timings = compare(calls, rounds=rounds, warmup=2 if device == "cuda" else 1, device=device)
     over = {name: ratio for name, ratio in ratios(timings, "ours").items() if name != "ours"}

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from persistence import RESULTS
 
 from vitrail_topofr.structure import structure_loss
+from vitrail_training.kernels.memory import peak_growth
 from vitrail_training.kernels.timing import compare, ratios, write_record
 
 SHAPE = (3, 112, 112)
@@ -84,17 +84,10 @@ def peak(form: str, n: int, device: str) -> float:
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def measure_peak(form: str, n: int, device: str) -> float:
+def measure_peak(form: str, n: int, device: str) -> float | None:
     step(form, *inputs(4, device))
     images, embeddings = inputs(n, device)
-    if device == "cpu":
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        step(form, images, embeddings)
-        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    torch.cuda.reset_peak_memory_stats()
-    held = torch.cuda.memory_allocated()
-    step(form, images, embeddings)
-    return (torch.cuda.max_memory_allocated() - held) / 2**20
+    return peak_growth(lambda: step(form, images, embeddings), device)
 
 
 def run(n: int, rounds: int, device: str, room: float) -> dict:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vitrail_recognition.task import MarginTask
 from vitrail_training.config import FitConfig
+from vitrail_training.kernels.memory import peak_growth
 from vitrail_training.kernels.timing import compare, ratios
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -52,7 +53,9 @@ def compare_steps(
     timings = compare(steps, rounds=rounds, warmup=1, device=device)
     found: dict[str, Any] = {**timings, f"over_{base}": ratios(timings, base)}
     if torch.device(device).type == "cuda":
-        found["peak_megabytes"] = {name: round(_peak(step), 1) for name, step in steps.items()}
+        found["peak_megabytes"] = {
+            name: round(peak_growth(step, device) or 0, 1) for name, step in steps.items()
+        }
     return found
 
 
@@ -79,12 +82,3 @@ def make_step(
         step += 1
 
     return once
-
-
-def _peak(step: Callable[[], None]) -> float:
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    held = torch.cuda.memory_allocated()
-    step()
-    torch.cuda.synchronize()
-    return (torch.cuda.max_memory_allocated() - held) / 2**20
