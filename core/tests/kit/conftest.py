@@ -1,10 +1,13 @@
 """The fakes as an installed plugin: a real distribution on sys.path, found by its entry point."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from vitrail import manager
+
+sys.path.insert(0, str(Path(__file__).parent))  # the modules that break things
 
 METADATA = """Metadata-Version: 2.4
 Name: vitrail-fakes

@@ -148,7 +148,9 @@ def _crops(pixels: Tensor, boxes: Tensor, side: int) -> tuple[Tensor, Tensor]:
         left, top, right, bottom = max(left, 1) - 1, max(top, 1) - 1, min(right, width), min(bottom, height)
         if right > left and bottom > top:
             inside.append(index)
-            crop = F.pad(pixels[:, :, top:bottom, left:right], beyond)
+            crop = pixels[:, :, top:bottom, left:right]
+            if any(beyond):
+                crop = F.pad(crop, beyond)
             crops.append(F.interpolate(crop, (side, side), mode="area"))
     return boxes[inside], _normalised(torch.cat(crops))
 
