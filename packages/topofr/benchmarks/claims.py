@@ -26,7 +26,6 @@ else undecided. Every run is a line of benchmarks/results/topofr_claims_runs.jso
 
 from __future__ import annotations
 
-import argparse
 import math
 import tempfile
 from dataclasses import replace
@@ -48,7 +47,7 @@ from vitrail_topofr.recognizer import TopoFRRecognizer
 from vitrail_topofr.structure import structure_loss
 from vitrail_topofr.train import TopoFRTask
 from vitrail_topofr.train_config import TrainConfig
-from vitrail_training.claims import Claim, Runs, judge_all, write_verdicts
+from vitrail_training.claims import Claim, Runs, judge_all, variants_main, write_verdicts
 from vitrail_training.config import FitConfig
 from vitrail_training.kernels.timing import machine
 
@@ -159,25 +158,5 @@ def report() -> None:
     write_verdicts(RESULTS / "topofr_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=("run", "report"))
-    parser.add_argument("data", type=Path, nargs="?", help="the folder with train/ and test/")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    arguments = parser.parse_args()
-    if arguments.what == "report":
-        report()
-        return
-    if arguments.data is None:
-        parser.error("run needs the folder with train/ and test/.")
-    for seed in arguments.seeds:
-        for variant in arguments.variants:
-            key = {"variant": variant, "seed": seed}
-            print(RUNS.once(key, lambda v=variant, n=seed: run(v, n, arguments.data)), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    variants_main(__doc__, RUNS, variants=list(VARIANTS), seeds=SEEDS, run=run, report=report)

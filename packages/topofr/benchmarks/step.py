@@ -13,9 +13,7 @@ and writes `benchmarks/results/topofr_step_cpu.json` (or _gpu.json).
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,7 @@ from persistence import RESULTS
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from vitrail_recognition.step_timing import MadeUpClasses, compare_steps, random_faces
+from vitrail_recognition.step_timing import MadeUpClasses, steps_main
 from vitrail_recognition.training_config import MarginConfig
 from vitrail_topofr import config as networks
 from vitrail_topofr.config import MethodConfig
@@ -36,7 +34,6 @@ from vitrail_topofr.structure import largest_distance
 from vitrail_topofr.train import TopoFRTask
 from vitrail_topofr.train_config import TrainConfig
 from vitrail_training.config import FitConfig
-from vitrail_training.kernels.timing import write_record
 
 OPERATIONS = (
     v2.GaussianBlur((5, 9), (0.1, 5.0)),
@@ -99,45 +96,24 @@ class Upstream(TopoFRTask):
         return (weights * cross_entropy).mean() + method.alpha * structure, {}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--classes", type=int, default=85_742)
-    parser.add_argument("--network", default="r50", choices=("tiny", "r18", "r50", "r100", "r200"))
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--precision", choices=("fp32", "bf16"))
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    gpu = options.device.startswith("cuda")
-    settings = FitConfig(
-        lr=0.01, weight_decay=5e-4, clip_norm=5.0, precision=options.precision or ("bf16" if gpu else "fp32")
-    )
-    model = getattr(networks, options.network)()
-    component = TopoFRRecognizer.from_config(model, spec=R50, device=options.device, seed=0)
-    plain = MethodConfig(alpha=0.0, xi=0.0, damage=False)
+def make_tasks(network: str, classes: int, settings: FitConfig, device: str) -> dict[str, TopoFRTask]:
+    model = getattr(networks, network)()
+    component = TopoFRRecognizer.from_config(model, spec=R50, device=device, seed=0)
 
     def task(method: MethodConfig, kind: type[TopoFRTask] = TopoFRTask) -> TopoFRTask:
         config = TrainConfig(method=method, margin=MarginConfig(), model=model, fit=settings)
-        return kind(component, MadeUpClasses(options.classes), config)
+        return kind(component, MadeUpClasses(classes), config)
 
-    results = compare_steps(
-        {"plain": task(plain), "ours": task(MethodConfig()), "upstream": task(MethodConfig(), Upstream)},
-        settings,
-        random_faces(options.batch, options.classes, options.device),
-        base="plain",
-        rounds=options.rounds or (30 if gpu else 3),
-        device=options.device,
-    )
-    for name, ratio in results["over_plain"].items():
-        print(f"{name:9s} {results[name].median:10.1f} ms   {ratio:.3f} x plain")
-    facts = {key: getattr(options, key) for key in ("network", "batch", "classes")}
-    path = options.out or RESULTS / f"topofr_step_{'gpu' if gpu else 'cpu'}.json"
-    write_record(path, {**facts, "precision": settings.precision, **results}, device=options.device)
-    print(f"written to {path}")
+    plain = MethodConfig(alpha=0.0, xi=0.0, damage=False)
+    return {"plain": task(plain), "ours": task(MethodConfig()), "upstream": task(MethodConfig(), Upstream)}
 
 
 if __name__ == "__main__":
-    main()
+    steps_main(
+        __doc__,
+        RESULTS / "topofr_step.json",
+        networks=("r50", "tiny", "r18", "r100", "r200"),
+        lr=0.01,
+        weight_decay=5e-4,
+        make_tasks=make_tasks,
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vitrail_training.claims import Claim, Runs, judge, judge_all, write_verdicts
+from vitrail_training.claims import Claim, Runs, judge, judge_all, variants_main, write_verdicts
 
 
 def test_interval_is_scipys():
@@ -90,3 +90,28 @@ def test_verdicts_are_written(tmp_path):
     record = json.loads(path.read_text())
     assert record["device"] == "a CPU"
     assert record["verdicts"]["it helps"]["verdict"] == "holds"
+
+
+def test_the_command_line_runs_what_is_missing_and_reports(tmp_path, monkeypatch, capsys):
+    runs, done, reports = Runs(tmp_path / "runs.jsonl"), [], []
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["claims.py", *words])
+        variants_main(
+            "What it is.",
+            runs,
+            variants=["a", "b"],
+            seeds=[0, 1],
+            run=lambda variant, seed, data: done.append((variant, seed, data)) or {"score": seed},
+            report=lambda: reports.append(1),
+        )
+
+    call("run", str(tmp_path), "--seeds", "1", "--variants", "b")
+    call("run", str(tmp_path))
+    assert [each[:2] for each in done] == [("b", 1), ("a", 0), ("b", 0), ("a", 1)]
+    assert {each[2] for each in done} == {tmp_path}
+    call("report")
+    assert reports == [1]
+    with pytest.raises(SystemExit):
+        call("run")
+    assert "run needs the folder of data" in capsys.readouterr().err

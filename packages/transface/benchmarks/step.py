@@ -14,17 +14,14 @@ and writes `benchmarks/results/transface_step_cpu.json` (or _gpu.json).
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from dpap import RESULTS, loop
 from torch import Tensor
 
-from vitrail_recognition.step_timing import MadeUpClasses, compare_steps, random_faces
+from vitrail_recognition.step_timing import MadeUpClasses, steps_main
 from vitrail_training.config import FitConfig
-from vitrail_training.kernels.timing import write_record
 from vitrail_transface import config as networks
 from vitrail_transface.config import TOKENS, DPAPConfig
 from vitrail_transface.dpap import dominant, draw, perturb
@@ -58,48 +55,25 @@ class Upstream(TransFaceTask):
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--classes", type=int, default=85_742)
-    parser.add_argument("--network", default="vit_s", choices=("tiny", "vit_t", "vit_s", "vit_b", "vit_l"))
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--precision", choices=("fp32", "bf16"))
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    gpu = options.device.startswith("cuda")
-    settings = FitConfig(
-        lr=1e-4, weight_decay=0.1, clip_norm=5.0, precision=options.precision or ("bf16" if gpu else "fp32")
-    )
-    model = getattr(networks, options.network)()
-    component = TransFaceRecognizer.from_config(model, spec=VIT_S, device=options.device, seed=0)
-    whole = TrainConfig(model=model, fit=settings)
-    without = replace(whole, mining=False, dpap=DPAPConfig(probability=0.0))
-    people = MadeUpClasses(options.classes)
-
-    results = compare_steps(
-        {
-            "plain": TransFaceTask(component, people, without),
-            "ours": TransFaceTask(component, people, whole),
-            "probe all": ProbeAll(component, people, whole),
-            "upstream": Upstream(component, people, whole),
-        },
-        settings,
-        random_faces(options.batch, options.classes, options.device),
-        base="plain",
-        rounds=options.rounds or (30 if gpu else 3),
-        device=options.device,
-    )
-    for name, ratio in results["over_plain"].items():
-        print(f"{name:9s} {results[name].median:10.1f} ms   {ratio:.3f} x plain")
-    facts = {key: getattr(options, key) for key in ("network", "batch", "classes")}
-    path = options.out or RESULTS / f"transface_step_{'gpu' if gpu else 'cpu'}.json"
-    write_record(path, {**facts, "precision": settings.precision, **results}, device=options.device)
-    print(f"written to {path}")
+def make_tasks(network: str, classes: int, settings: FitConfig, device: str) -> dict[str, TransFaceTask]:
+    model = getattr(networks, network)()
+    component = TransFaceRecognizer.from_config(model, spec=VIT_S, device=device, seed=0)
+    whole, people = TrainConfig(model=model, fit=settings), MadeUpClasses(classes)
+    plain = replace(whole, mining=False, dpap=DPAPConfig(probability=0.0))
+    return {
+        "plain": TransFaceTask(component, people, plain),
+        "ours": TransFaceTask(component, people, whole),
+        "probe all": ProbeAll(component, people, whole),
+        "upstream": Upstream(component, people, whole),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    steps_main(
+        __doc__,
+        RESULTS / "transface_step.json",
+        networks=("vit_s", "tiny", "vit_t", "vit_b", "vit_l"),
+        lr=1e-4,
+        weight_decay=0.1,
+        make_tasks=make_tasks,
+    )

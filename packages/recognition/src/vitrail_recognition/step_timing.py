@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 from vitrail_recognition.task import MarginTask
 from vitrail_training.config import FitConfig
 from vitrail_training.kernels.memory import peak_growth
-from vitrail_training.kernels.timing import compare, ratios
+from vitrail_training.kernels.timing import compare, ratios, write_record
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -82,3 +84,45 @@ def make_step(
         step += 1
 
     return once
+
+
+def steps_main(
+    doc: str | None,
+    out: Path,
+    *,
+    networks: Sequence[str],
+    lr: float,
+    weight_decay: float,
+    make_tasks: Callable[[str, int, FitConfig, str], Mapping[str, MarginTask]],
+) -> None:
+    """The command line of a benchmark of whole steps beside the task "plain", which prints ratios and writes a record.
+
+    out: the record, whose name gets _cpu or _gpu. networks: what --network may be, the usual one first. make_tasks:
+    (network, classes, config, device) -> tasks by name.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--classes", type=int, default=85_742)
+    parser.add_argument("--network", default=networks[0], choices=networks)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--precision", choices=list(PRECISIONS))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    gpu = options.device.startswith("cuda")
+    precision = options.precision or ("bf16" if gpu else "fp32")
+    config = FitConfig(lr=lr, weight_decay=weight_decay, clip_norm=5.0, precision=precision)
+    results = compare_steps(
+        make_tasks(options.network, options.classes, config, options.device),
+        config,
+        random_faces(options.batch, options.classes, options.device),
+        base="plain",
+        rounds=options.rounds or (30 if gpu else 3),
+        device=options.device,
+    )
+    for name, ratio in results["over_plain"].items():
+        print(f"{name:9s} {results[name].median:10.1f} ms   {ratio:.3f} x plain")
+    facts = {key: getattr(options, key) for key in ("network", "batch", "classes")}
+    path = options.out or out.with_name(f"{out.stem}_{'gpu' if gpu else 'cpu'}.json")
+    write_record(path, {**facts, "precision": precision, **results}, device=options.device)
+    print(f"written to {path}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from vitrail_recognition.loss import MarginSoftmax
 from vitrail_recognition.margins import ArcFace
-from vitrail_recognition.step_timing import MadeUpClasses, compare_steps, make_step, random_faces
+from vitrail_recognition.step_timing import MadeUpClasses, compare_steps, make_step, random_faces, steps_main
 from vitrail_recognition.task import MarginTask
 from vitrail_training.config import FitConfig
 from vitrail_training.loop import fit
@@ -74,3 +76,32 @@ def test_the_batch_is_made(recwarn):
     assert batch["label"].max() < 7
     with pytest.raises(TypeError, match="no samples"):
         len(MadeUpClasses(7))
+
+
+class Pixels(MarginTask):
+    def __init__(self, classes):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 112 * 112, 8))
+        super().__init__(model, MadeUpClasses(classes), lambda: MarginSoftmax(classes, 8))
+
+    def loss(self, model, batch, step):
+        return self.head(model(batch["image"]), batch["label"])
+
+
+def test_the_command_line_writes_a_record(tmp_path, monkeypatch, capsys):
+    words = ["--batch", "2", "--classes", "9", "--rounds", "1", "--network", "b"]
+    monkeypatch.setattr("sys.argv", ["step.py", *words])
+    steps_main(
+        "What it is.",
+        tmp_path / "some_step.json",
+        networks=("a", "b"),
+        lr=0.1,
+        weight_decay=0.0,
+        make_tasks=lambda network, classes, config, device: {
+            "plain": Pixels(classes),
+            "ours": Pixels(classes),
+        },
+    )
+    record = json.loads((tmp_path / "some_step_cpu.json").read_text())
+    assert (record["network"], record["batch"], record["classes"], record["precision"]) == ("b", 2, 9, "fp32")
+    assert record["over_plain"]["plain"] == 1
+    assert "x plain" in capsys.readouterr().out

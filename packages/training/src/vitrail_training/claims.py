@@ -5,6 +5,7 @@ The metric, the least effect that counts and the number of seeds are written dow
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -125,3 +126,33 @@ def write_verdicts(path: Path | str, verdicts: dict[str, Verdict], facts: dict[s
     """Write `facts` and the verdicts as JSON."""
     record = facts | {"verdicts": {name: asdict(verdict) for name, verdict in verdicts.items()}}
     return write_text(path, json.dumps(record, indent=1) + "\n")
+
+
+def variants_main(
+    doc: str | None,
+    runs: Runs,
+    *,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    run: Callable[[str, int, Path], dict[str, Any]],
+    report: Callable[[], None],
+) -> None:
+    """The command line of a script that trains variants on a folder of data: `run DATA`, resumable, and `report`.
+
+    run: (variant, seed, data) -> the scores of a line, which also has "variant" and "seed".
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "report"))
+    parser.add_argument("data", type=Path, nargs="?", help="the folder of data, for run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
+    parser.add_argument("--variants", nargs="+", choices=list(variants), default=list(variants))
+    arguments = parser.parse_args()
+    if arguments.what == "report":
+        report()
+        return
+    if arguments.data is None:
+        parser.error("run needs the folder of data.")
+    for seed in arguments.seeds:
+        for variant in arguments.variants:
+            key = {"variant": variant, "seed": seed}
+            print(runs.once(key, lambda v=variant, n=seed: run(v, n, arguments.data)), flush=True)
