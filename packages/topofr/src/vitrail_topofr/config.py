@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vitrail.errors import UsageError
@@ -72,6 +72,9 @@ class MethodConfig:
     fidelity: "paper", or "released" for what the authors' code computes; PAPER.md lists the differences.
     xi: share of the images that are perturbed.
     alpha: weight of the structure alignment; the paper has 0.1 for R50 and 0.05 for R100 and R200.
+    alpha_warmup: steps over which that weight rises from zero, evenly. The paper has none. Short runs want one:
+        while the network knows nothing yet, the alignment squeezes the embeddings together faster than the classes
+        pull them apart, the bias of the last BatchNorm takes over, and all faces end in one place.
     power: lambda, the exponent of the damage factor.
     damage: weigh samples by their structure damage at all.
     focal_gradient: let the gradient through the focal factor 1 - g of "paper".
@@ -80,6 +83,7 @@ class MethodConfig:
     fidelity: Fidelity = "paper"
     xi: float = 0.2
     alpha: float = 0.1
+    alpha_warmup: int = 0
     power: float = 1.0
     damage: bool = True
     focal_gradient: bool = False
@@ -91,5 +95,13 @@ class MethodConfig:
             raise UsageError(f"xi is {self.xi}; wanted is a share from 0 to 1.")
         if not self.alpha >= 0:
             raise UsageError(f"alpha is {self.alpha}; wanted is 0 or more.")
+        if self.alpha_warmup < 0:
+            raise UsageError(f"alpha_warmup is {self.alpha_warmup}; wanted is a number of steps from 0.")
         if not self.power >= 0:
             raise UsageError(f"power is {self.power}; wanted is 0 or more.")
+
+    def at(self, step: int) -> MethodConfig:
+        """The same with the weight of the alignment that a step, counted from 0, has."""
+        if step + 1 >= self.alpha_warmup:
+            return self
+        return replace(self, alpha=self.alpha * (step + 1) / self.alpha_warmup)

@@ -60,10 +60,11 @@ def glint360k_r200() -> TrainConfig:
 def tiny() -> TrainConfig:
     """`topofr/tiny` on some hundred identities, on a CPU. Not of the paper: network, margin and rate are ours."""
     return TrainConfig(
+        method=MethodConfig(alpha_warmup=400),
         margin=MarginConfig(margin=0.3, scale=32.0),
         model=networks.tiny(),
         fit=FitConfig(
-            steps=3000,
+            steps=2000,
             batch_size=64,
             lr=0.05,
             weight_decay=5e-4,

@@ -53,7 +53,7 @@ class TopoFRTask(RecognizerTask):
         super().__init__(component, dataset, options, width=options.model.embedding)
 
     def loss(self, model: nn.Module, batch: dict[str, Any], step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
-        method, generator = self.options.method, self.generator(step)
+        method, generator = self.options.method.at(step), self.generator(step)
         views = perturb(batch["image"], generator=generator, xi=method.xi, fidelity=method.fidelity)
         embeddings = model(views.images)
         scores = self.head.scores(embeddings, batch["label"], want_entropy=method.damage)

@@ -84,6 +84,7 @@ def test_missing_entropy_and_bad_settings_are_named(batch):
     for settings, words in [
         ({"fidelity": "exact"}, "fidelity is 'exact'; wanted is paper or released"),
         ({"xi": 1.5}, "xi is 1.5"),
+        ({"alpha_warmup": -1}, "alpha_warmup is -1"),
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"power": float("nan")}, "power is nan"),
     ]:

@@ -145,6 +145,15 @@ def test_the_loss_is_the_method_written_out(folder, fidelity):
         torch.testing.assert_close(found[name], parameter.grad, rtol=5e-3, atol=1e-3)
 
 
+def test_the_alignments_weight_rises(folder):
+    rising = MethodConfig(alpha=0.4, alpha_warmup=4, damage=False)
+    assert [rising.at(step).alpha for step in (0, 1, 3, 9)] == pytest.approx([0.1, 0.2, 0.4, 0.4])
+    task = ready_task(small_run(folder, method=rising))
+    loss, logged = task.loss(task.model, batch_of(task), 1)
+    torch.testing.assert_close(loss.detach(), logged["cross_entropy"] + 0.2 * logged["structure"])
+    assert logged["structure"] > 0.1
+
+
 def test_without_the_method_it_is_arcface(folder):
     task = ready_task(small_run(folder, method=MethodConfig(xi=0, alpha=0, damage=False)))
     batch = batch_of(task)
