@@ -1,4 +1,4 @@
-"""The compiled CPU loops: threads, determinism, forks, and installs that cannot be written to."""
+"""The compiled CPU loops: determinism, threads, and installs that cannot be written to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 import torch
 
 import vitrail_cmunet
-from vitrail_cmunet.kernels.selective_scan import cpu
 from vitrail_cmunet.kernels.selective_scan.op import cross_scan_op
 from vitrail_cmunet.kernels.selective_scan.sample import random_inputs
 from vitrail_training.kernels.check import error_ratio
@@ -55,17 +54,6 @@ def test_the_same_bits_from_run_to_run(threads):
     for _ in range(3):
         for one, again in zip(first, results((1, 40, 41, 32, 16, 4))):
             assert torch.equal(one, again)
-
-
-def test_a_fork_starts_with_threads_of_its_own(threads):
-    threads(2)
-    cpu._pool(2)
-    assert cpu._pools
-    child = os.fork()
-    if child == 0:
-        os._exit(len(cpu._pools))
-    assert os.waitpid(child, 0)[1] == 0
-    assert cpu._pools
 
 
 def test_several_callers_at_once(threads):

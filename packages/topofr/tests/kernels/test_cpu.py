@@ -1,4 +1,4 @@
-"""The compiled CPU loops: threads, forks, and installs that cannot be written to."""
+"""The compiled CPU loops: threads, and installs that cannot be written to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import vitrail_topofr
-from vitrail_topofr.kernels.persistence import cpu, persistence
+from vitrail_topofr.kernels.persistence import persistence
 
 
 @pytest.fixture
@@ -38,18 +38,6 @@ def test_every_number_of_threads_gives_the_same(threads, batch):
         many, same = persistence(batch, backend="cpu")
         assert torch.equal(edges, many)
         assert torch.equal(lengths, same)
-    assert cpu._pools, "the batch was large enough for threads"
-
-
-def test_a_fork_starts_with_threads_of_its_own(threads, batch):
-    threads(2)
-    cpu._pool(2)
-    assert cpu._pools
-    child = os.fork()
-    if child == 0:
-        os._exit(len(cpu._pools))
-    assert os.waitpid(child, 0)[1] == 0
-    assert cpu._pools
 
 
 def test_several_callers_at_once(threads, batch):

@@ -2,16 +2,10 @@
 
 The result is the same, bit by bit, from run to run, and for every number of threads up to 4 B ceil(d / 16); with more
 threads the sum over the states is cut in parts (`_state_groups`), which moves the last bits.
-
-Threads are plain Python threads around loops that release the GIL, not numba's own: no second thread pool that
-spins beside torch's, and safe to call from several threads and after a fork.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
@@ -20,17 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vitrail_cmunet.kernels.selective_scan.reference import DIRECTIONS
+from vitrail_training.kernels import threads
 from vitrail_training.kernels.compiled import import_compiled
 
 _kernels = import_compiled(f"{__name__.rpartition('.')[0]}.cpu_kernels")
 _LANES = _kernels.LANES
 _CHUNK = 64
-_SMALL = 1 << 15  # state updates in one task below which a thread costs more than it brings
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pools_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork
 
 
 def chunk_length(length: int) -> int:
@@ -154,11 +143,7 @@ class _Prepared:
 
         tasks = list(product(range(self.batch), range(self.parts), range(self.blocks), range(self.groups)))
         work = self.height * self.width * _LANES * self.states_n // self.groups
-        if self.threads == 1 or work < _SMALL:
-            for which in tasks:
-                task(which)
-        else:
-            list(_pool(self.threads).map(task, tasks))
+        threads.each(task, tasks, work=work)
 
 
 def _sum(parts: Tensor) -> Tensor:
@@ -172,10 +157,3 @@ def _sum(parts: Tensor) -> Tensor:
 def _state_groups(tasks: int, threads: int, states_n: int) -> int:
     """Into how many parts the states of one scan are cut: 1 unless there are fewer scans than threads."""
     return max(1, min(4, states_n, -(-threads // max(tasks, 1))))
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    with _pools_lock:
-        if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="cross_scan")
-        return _pools[threads]

@@ -1,29 +1,16 @@
-"""H0 persistence on the CPU, compiled by numba: float32, one thread a matrix, as many as torch has.
-
-Threads are plain Python threads around loops that release the GIL, not numba's own: no second thread pool
-that spins beside torch's, and safe to call from several threads and after a fork.
-"""
+"""H0 persistence on the CPU, compiled by numba: float32, one thread a matrix, as many as torch has."""
 
 from __future__ import annotations
-
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vitrail_training.kernels import threads
 from vitrail_training.kernels.compiled import import_compiled
 
 _kernels = import_compiled(f"{__name__.rpartition('.')[0]}.cpu_kernels")
-_SMALL = 1 << 15  # entries of a matrix below which a thread costs more than it brings
 _PLACE = 0xFFFFFFFF
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-_pools_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork
 
 
 def trees(distances: Tensor) -> Tensor:
@@ -36,7 +23,7 @@ def trees(distances: Tensor) -> Tensor:
         _kernels.prim(matrices[index], keys[index])
         keys[index].sort()
 
-    _each(task, batch, n * n)
+    threads.each(task, range(batch), work=n * n)
     return torch.from_numpy(keys & _PLACE)
 
 
@@ -52,7 +39,7 @@ def pairs(distances: Tensor) -> tuple[Tensor, Tensor]:
         keys.sort()
         _kernels.unpack(matrices[index], keys, edges[index], lengths[index])
 
-    _each(task, batch, n * n)
+    threads.each(task, range(batch), work=n * n)
     return torch.from_numpy(edges), torch.from_numpy(lengths.view(np.float32)).to(distances.dtype)
 
 
@@ -64,25 +51,9 @@ def sound(distances: Tensor) -> bool:
     def task(index: int) -> None:
         found[index] = bool(_kernels.sound(matrices[index]))
 
-    _each(task, len(matrices), matrices.shape[1] ** 2)
+    threads.each(task, range(len(matrices)), work=matrices.shape[1] ** 2)
     return all(found)
 
 
 def _as_integers(distances: Tensor) -> np.ndarray:
     return distances.detach().float().contiguous().numpy().view(np.int32)
-
-
-def _each(task, count: int, size: int) -> None:
-    threads = min(torch.get_num_threads(), count)
-    if threads <= 1 or size < _SMALL:
-        for index in range(count):
-            task(index)
-    else:
-        list(_pool(torch.get_num_threads()).map(task, range(count)))
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    with _pools_lock:
-        if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="persistence")
-        return _pools[threads]
