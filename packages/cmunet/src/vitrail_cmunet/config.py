@@ -5,25 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitrail.errors import UsageError
+from vitrail_segmentation.network_config import NetworkConfig
 from vitrail_segmentation.palettes import get_palette
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
-"""Of the red, green and blue of uint8 images (the usual 0.485, 0.456, 0.406 and 0.229, 0.224, 0.225 times 255)."""
-
 ISPRS, LOVEDA = get_palette("isprs"), get_palette("loveda")
-DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CMUNetConfig:
+class CMUNetConfig(NetworkConfig):
     """A CM-UNet. The defaults are the paper's network for the six ISPRS classes.
 
-    classes: K names, at least two.
-    palette: K RGB colours, or none at all for distinct ones.
-    bands: channels of an image.
-    mean, std: of the training images, one number a band, in the units of their values.
-    dtypes: numpy dtypes that an image may have; numbers of another kind have another scale.
     backbone: any timm model that gives features at strides 4, 8, 16 and 32.
     pretrained: timm name of the backbone weights that *training* starts from; empty for none. The paper says
         "ResNet-18" and its code loads "resnet18.fb_swsl_ig1b_ft_in1k". Loading a component never fetches them.
@@ -37,10 +28,6 @@ class CMUNetConfig:
 
     classes: tuple[str, ...] = ISPRS.classes
     palette: tuple[tuple[int, int, int], ...] = ISPRS.colours
-    bands: int = 3
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    dtypes: tuple[str, ...] = ("uint8",)
     backbone: str = "resnet18"
     pretrained: str = ""
     width: int = 64
@@ -50,26 +37,7 @@ class CMUNetConfig:
     zoom: int = 1
 
     def __post_init__(self) -> None:
-        count = len(self.classes)
-        if count < 2:
-            raise UsageError(f"classes has {count} name(s); wanted are at least two classes.")
-        if self.palette and len(self.palette) != count:
-            raise UsageError(
-                f"palette has {len(self.palette)} colours for {count} classes; give one a class, or none at all."
-            )
-        if any(len(colour) != 3 or not all(0 <= part <= 255 for part in colour) for colour in self.palette):
-            raise UsageError("palette has a colour that is not three numbers from 0 to 255.")
-        if self.bands < 1:
-            raise UsageError(f"bands is {self.bands}; wanted is at least 1.")
-        if len(self.mean) != self.bands or len(self.std) != self.bands:
-            raise UsageError(
-                f"mean has {len(self.mean)} values and std {len(self.std)}; wanted is one a band, and bands is "
-                f"{self.bands}."
-            )
-        if any(not value > 0 for value in self.std):
-            raise UsageError(f"std is {self.std}; every value must be above 0.")
-        if not self.dtypes or set(self.dtypes) - set(DTYPES):
-            raise UsageError(f"dtypes is {self.dtypes}; wanted are some of {', '.join(DTYPES)}.")
+        super().__post_init__()
         if self.width < 16 or self.width % 16:
             raise UsageError(f"width is {self.width}; wanted is a multiple of 16.")
         if len(self.depths) != 4 or min(self.depths) < 1:

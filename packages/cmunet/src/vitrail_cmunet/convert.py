@@ -15,9 +15,10 @@ from torch import Tensor
 
 from vitrail.errors import InputError, UsageError
 from vitrail.specs import ComponentSpec
-from vitrail_cmunet.config import IMAGENET_MEAN, IMAGENET_STD, CMUNetConfig, class_names
+from vitrail_cmunet.config import CMUNetConfig, class_names
 from vitrail_cmunet.model import CMUNet
 from vitrail_cmunet.segmenter import CMUNetSegmenter
+from vitrail_segmentation.network_config import IMAGENET_MEAN, IMAGENET_STD
 from vitrail_training.foreign import name_some, read_checkpoint
 
 PREFIXES = ("net", "mamba_unet", "module")

@@ -21,9 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vitrail_cmunet.backbone import backbone_channels, build_backbone, features, load_pretrained_backbone
 from vitrail_cmunet.blocks import MSAA, PatchExpand, Stage
 from vitrail_cmunet.config import CMUNetConfig
+from vitrail_segmentation.backbone import (
+    backbone_channels,
+    build_backbone,
+    features,
+    load_pretrained_backbone,
+)
 
 MULTIPLE = 32
 

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 import vitrail
 from vitrail.cli.main import run
 from vitrail.errors import BrokenError, InputError, UsageError
-from vitrail_cmunet.config import IMAGENET_MEAN, IMAGENET_STD, ISPRS, LOVEDA, CMUNetConfig
+from vitrail_cmunet.config import ISPRS, LOVEDA, CMUNetConfig
 from vitrail_cmunet.convert import HEADS, UNUSED, ConvertOptions, convert
 from vitrail_cmunet.model import CMUNet
 from vitrail_cmunet.plugin import RESNET18
+from vitrail_segmentation.network_config import IMAGENET_MEAN, IMAGENET_STD
 
 
 @pytest.fixture

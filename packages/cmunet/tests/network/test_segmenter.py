@@ -8,11 +8,11 @@ import torch
 
 from vitrail.errors import InputError
 from vitrail.interfaces import Segmenter
-from vitrail_cmunet import segmenter as segmenter_module
 from vitrail_cmunet.config import CMUNetConfig
 from vitrail_cmunet.model import CMUNet
 from vitrail_cmunet.plugin import RESNET18
 from vitrail_cmunet.segmenter import CMUNetSegmenter
+from vitrail_segmentation import torch_segmenter
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_many_sizes_come_back_in_order_and_equal_sizes_run_together(component, m
         together = component.segment(images, scores=True)
         assert sorted(runs) == [(1, 3, 33, 20), (3, 3, 32, 64)]
         runs.clear()
-        monkeypatch.setattr(segmenter_module, "PIXELS_AT_ONCE", 2 * 32 * 64)
+        monkeypatch.setattr(torch_segmenter, "PIXELS_AT_ONCE", 2 * 32 * 64)
         component.segment(images)
         assert sorted(shape[0] for shape in runs) == [1, 1, 2]
     finally:

@@ -9,13 +9,13 @@ from PIL import Image
 
 from vitrail.errors import InputError
 from vitrail_cmunet import presets, splits
-from vitrail_cmunet.config import IMAGENET_MEAN, IMAGENET_STD
 from vitrail_cmunet.data.layouts import patch_folder
 from vitrail_cmunet.data.opening import open_cases, open_training_data
 from vitrail_cmunet.data.patch_set import PatchSet, open_patches
 from vitrail_cmunet.data.samples import normalise, turn
 from vitrail_cmunet.patching import PatchOptions, write_patches
 from vitrail_cmunet.train_config import AugmentConfig
+from vitrail_segmentation.network_config import IMAGENET_MEAN, IMAGENET_STD
 from vitrail_segmentation.palettes import IGNORE
 
 

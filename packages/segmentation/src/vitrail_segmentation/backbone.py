@@ -1,4 +1,7 @@
-"""Any timm network as the encoder: four maps at strides 4, 8, 16 and 32."""
+"""Any timm network as the encoder of a segmenter: its maps at some strides.
+
+This module needs torch and timm; install `vitrail-segmentation[train]` and timm.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,42 @@ from torch import Tensor, nn
 
 from vitrail.errors import NotInstalledError, UsageError, VitrailError
 
-STRIDES = (4, 8, 16, 32)
 
+def build_backbone(
+    name: str, bands: int, strides: tuple[int, ...] = (4, 8, 16, 32), *, output_stride: int = 32
+) -> tuple[nn.Module, tuple[int, ...]]:
+    """An untrained encoder, and which of its feature maps are the last ones of these `strides`.
 
-def build_backbone(name: str, bands: int) -> tuple[nn.Module, tuple[int, ...]]:
-    """An untrained encoder, and which of its feature maps have strides 4, 8, 16 and 32.
+    output_stride: 16 or 8 dilates the last stages instead of shrinking their maps further.
 
-    Raises UsageError for a name that timm does not know, and for a network without those strides.
+    Raises UsageError for a name that timm does not know, and for a network that cannot do this.
     """
-    network = _create(name, in_chans=bands, pretrained=False)
-    strides = network.feature_info.reduction()
-    if not set(STRIDES) <= set(strides):
+    options = {} if output_stride == 32 else {"output_stride": output_stride}
+    try:
+        network = _create(name, in_chans=bands, pretrained=False, **options)
+    except (TypeError, NotImplementedError, AssertionError) as error:
         raise UsageError(
-            f"Backbone {name} gives features at strides {', '.join(map(str, strides))}; wanted is a network with "
-            "strides 4, 8, 16 and 32, such as resnet18 or convnext_atto."
+            f"Backbone {name} cannot be built with an output stride of {output_stride}: {_first_line(error)}"
+        ) from error
+    found = network.feature_info.reduction()
+    if not set(strides) <= set(found):
+        wanted = ", ".join(map(str, strides[:-1])) + f" and {strides[-1]}"
+        raise UsageError(
+            f"Backbone {name} gives features at strides {', '.join(map(str, found))}; wanted is a network with "
+            f"strides {wanted}, such as resnet18 or convnext_atto."
         )
-    last = {stride: index for index, stride in enumerate(strides)}
-    return network, tuple(last[stride] for stride in STRIDES)
+    last = {stride: index for index, stride in enumerate(found)}
+    return network, tuple(last[stride] for stride in strides)
 
 
 def backbone_channels(network: nn.Module, taps: tuple[int, ...]) -> tuple[int, ...]:
-    """Channels of the four maps."""
+    """Channels of those maps."""
     channels = network.feature_info.channels()
     return tuple(channels[tap] for tap in taps)
 
 
 def features(network: nn.Module, taps: tuple[int, ...], image: Tensor) -> list[Tensor]:
-    """(B, bands, H, W) -> four maps (B, C, H/4, W/4) ... (B, C, H/32, W/32)."""
+    """(B, bands, H, W) -> the chosen maps, (B, C, H / stride, W / stride) each."""
     maps = network(image)
     chosen = [maps[tap] for tap in taps]
     if str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC"):
