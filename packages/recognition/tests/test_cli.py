@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from vitrail_recognition.recognizers import load_recognizer
+from vitrail_recognition.testing import make_people
 from vitrail_recognition.verification.calibration import Calibration, Point, weights_hash
 
 
@@ -310,6 +311,14 @@ def test_gallery_errors(vitrail, tmp_path, fakes):
 
 
 # the plugin --------------------------------------------------------------------------------------------------
+
+
+def test_any_recogniser_is_measured(vitrail, tmp_path, fakes):
+    """The fake one names no evaluator; this kit's measures it."""
+    people = make_people(tmp_path / "people", identities=3, each=3)
+    code, out, said = vitrail("eval", "fake/recognizer", "--data", people, "--json")
+    assert code == 0, said
+    assert json.loads(out)["pairs"]["people"]["genuine"] == 9
 
 
 def test_help_of_every_verb(vitrail, fakes):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vitrail.errors import UsageError
 from vitrail_training.claims import Claim, Runs, judge, judge_all, variants_main, write_verdicts
 
 
@@ -94,24 +95,44 @@ def test_verdicts_are_written(tmp_path):
 
 def test_the_command_line_runs_what_is_missing_and_reports(tmp_path, monkeypatch, capsys):
     runs, done, reports = Runs(tmp_path / "runs.jsonl"), [], []
+    settings = {"a": {"lr": 1}, "b": {"lr": 2}}
+    data, other = tmp_path / "data", tmp_path / "other"
+    for folder, text in ((data, "abc"), (other, "abcd")):
+        folder.mkdir()
+        (folder / "file").write_text(text)
 
     def call(*words):
-        monkeypatch.setattr("sys.argv", ["claims.py", *words])
+        monkeypatch.setattr("sys.argv", ["claims.py", *map(str, words)])
         variants_main(
             "What it is.",
             runs,
             variants=["a", "b"],
             seeds=[0, 1],
             run=lambda variant, seed, data: done.append((variant, seed, data)) or {"score": seed},
-            report=lambda: reports.append(1),
+            report=reports.append,
+            settings=settings.get,
         )
 
-    call("run", str(tmp_path), "--seeds", "1", "--variants", "b")
-    call("run", str(tmp_path))
+    call("run", data, "--seeds", "1", "--variants", "b")
+    call("run", data)
     assert [each[:2] for each in done] == [("b", 1), ("a", 0), ("b", 0), ("a", 1)]
-    assert {each[2] for each in done} == {tmp_path}
+    assert {each[2] for each in done} == {data}
     call("report")
-    assert reports == [1]
+    (keys,) = reports
+    assert [sum(line.items() >= keys[v].items() for line in runs) for v in ("a", "b")] == [2, 2]
+    done.clear()
+    settings["a"] = {"lr": 3}  # other settings are other runs, and so are other data
+    call("run", data)
+    assert [each[:2] for each in done] == [("a", 0), ("a", 1)]
+    done.clear()
+    call("run", other, "--variants", "b")
+    assert [each[:2] for each in done] == [("b", 0), ("b", 1)]
+    call("report", data)
+    assert reports[-1]["b"] == keys["b"] != {**keys["b"], "data": list(runs)[-1]["data"]}
+    assert reports[-1]["a"] != keys["a"]
     with pytest.raises(SystemExit):
         call("run")
     assert "run needs the folder of data" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty holds no files"):
+        call("run", tmp_path / "empty")

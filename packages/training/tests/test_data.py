@@ -85,3 +85,29 @@ def test_stack():
     assert (batch["b"].tolist(), batch["c"], batch["d"].shape) == ([1, 1], ["x", "x"], (2, 2))
     with pytest.raises(UsageError, match=r"'a' has shapes \(2,\) and \(3,\) within one batch"):
         stack([{"a": np.zeros(2)}, {"a": np.zeros(3)}])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_stops_the_reading_comes_as_itself_from_a_worker_too(toy, workers):
+    class Mislabelled(toy.Rings):
+        def sample(self, index, rng):
+            if index % 3 == 0:
+                raise UsageError(f"record {index} has the label 9; there are 5 classes.")
+            return super().sample(index, rng)
+
+    config = replace(CONFIG, workers=workers)
+    loaded = next(batches(Mislabelled(), config, start=0, rank=0, world=1))
+    with pytest.raises(UsageError, match=r"^record \d+ has the label 9; there are 5 classes\.$"):
+        refuse_unreadable(loaded, config)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_that_make_no_batch_are_said_in_a_sentence(toy, workers):
+    class Uneven(toy.Rings):
+        def sample(self, index, rng):
+            return {"x": np.zeros(1 + index % 2)}
+
+    config = replace(CONFIG, workers=workers)
+    loaded = next(batches(Uneven(), config, start=0, rank=0, world=1))
+    with pytest.raises(UsageError, match="within one batch"):
+        refuse_unreadable(loaded, config)

@@ -23,7 +23,8 @@ else undecided. Every run is a line of benchmarks/results/transface_claims_runs.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,15 @@ CLAIMS = {
 }
 
 
+def settings(variant: str) -> dict[str, Any]:
+    """What decides a run of a variant."""
+    config, kind = VARIANTS[variant]
+    return {**asdict(config), "task": kind.__name__}
+
+
 def run(variant: str, seed: int, data: Path) -> dict[str, Any]:
-    settings, kind = VARIANTS[variant]
-    config = replace(settings, data=str(data / "train"), fit=replace(settings.fit, seed=seed))
+    chosen, kind = VARIANTS[variant]
+    config = replace(chosen, data=str(data / "train"), fit=replace(chosen.fit, seed=seed))
     component = TransFaceRecognizer.from_config(config.model, spec=TINY, device="cpu", seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         fit_recognizer(
@@ -103,9 +110,9 @@ def run(variant: str, seed: int, data: Path) -> dict[str, Any]:
     return {"tar": tar_on_all_pairs(component, data / "test"), "steps": config.fit.steps}
 
 
-def report() -> None:
+def report(keys: Mapping[str, Mapping[str, Any]]) -> None:
     claims = {
-        name: Claim(metric="tar", with_it={"variant": with_it}, without={"variant": without}, effect=EFFECT)
+        name: Claim(metric="tar", with_it=keys[with_it], without=keys[without], effect=EFFECT)
         for name, (with_it, without) in CLAIMS.items()
     }
     verdicts = judge_all(RUNS, claims, SEEDS)
@@ -113,4 +120,6 @@ def report() -> None:
 
 
 if __name__ == "__main__":
-    variants_main(__doc__, RUNS, variants=list(VARIANTS), seeds=SEEDS, run=run, report=report)
+    variants_main(
+        __doc__, RUNS, variants=list(VARIANTS), seeds=SEEDS, run=run, report=report, settings=settings
+    )

@@ -12,7 +12,11 @@ from vitrail.cli import flags, output
 from vitrail.errors import UsageError
 from vitrail.files import write_text
 from vitrail.loading import find_component, load
-from vitrail.specs import resolve_function
+from vitrail.manager import current
+from vitrail.specs import ComponentSpec, resolve_function
+
+OF_A_KIT = {"recognizer": ("recognition", "vitrail_recognition.evaluate:evaluate")}
+"""Kind -> the kit, and its function that measures any component of that kind."""
 
 app = flags.verb(
     "eval",
@@ -43,10 +47,7 @@ def evaluate(
     if flags.asks_help(id):
         app.help_print([])
         return
-    spec = find_component(id)
-    if not spec.evaluator:
-        raise UsageError(f"{id} offers no evaluator: its authors have not written one.")
-    evaluator = resolve_function(spec.evaluator, wanted_by=id)
+    evaluator = resolve_function(_evaluator(find_component(id)), wanted_by=id)
     given = {"component": None, "out": None}
     summary = f"Measure {id}. Beside the flags below: --weights, --device, --out, --json."
     values = flags.parse(evaluator, tokens, prog=f"vitrail eval {id}", summary=summary, given=given)
@@ -59,6 +60,16 @@ def evaluate(
 
         write_text(out / "report.json", json_module.dumps(dict(report), indent=2, default=str) + "\n")
         output.say(f"Wrote {out / 'report.json'}.")
+
+
+def _evaluator(spec: ComponentSpec) -> str:
+    """The component's own, or that of the kit of its kind, where that is there."""
+    kit, reference = OF_A_KIT.get(spec.kind, ("", ""))
+    record = current().record(kit) if kit else None
+    if spec.evaluator or (record is not None and record.status == "ok"):
+        return spec.evaluator or reference
+    more = f" vitrail-{kit} measures any {spec.kind}; it is not installed." if kit else ""
+    raise UsageError(f"{spec.id} offers no evaluator: its authors have not written one.{more}")
 
 
 def show_report(report: Mapping[str, Any], *, json: bool) -> None:

@@ -150,9 +150,10 @@ def presets(module: ModuleType) -> dict[str, Callable[[], Any]]:
     }
 
 
-def starting_config(config_class: type, *, presets_module: str, preset: str | None, file: Path | None) -> Any:
-    """The config that flags then change: a preset, with a TOML file's values on top; None without either."""
-    start = None
+def starting_config(
+    config_class: type, *, presets_module: str, preset: str | None, file: Path | None, start: Any = None
+) -> Any:
+    """The config that flags then change: a preset, or else `start`, with a TOML file's values on top; None for none."""
     if preset is not None:
         if not presets_module:
             raise UsageError(f"--preset {preset} was given, and this component has no presets.")
@@ -164,6 +165,13 @@ def starting_config(config_class: type, *, presets_module: str, preset: str | No
         below = asdict(start) if start is not None else {}
         start = from_dict_or_usage(config_class, _over(below, _read_toml(file)), str(file))
     return start
+
+
+def about(config_class: type, own: Any) -> Any:
+    """A config of a run with `own`, a component's config, in the field of that type; None without such a field."""
+    hints = get_type_hints(config_class)
+    name = next((f.name for f in fields(config_class) if hints[f.name] is type(own)), None)
+    return None if name is None else config_class(**{name: own})
 
 
 def to_toml(config: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 from vitrail.cli import flags
 from vitrail.errors import BrokenError, UsageError
 from vitrail.loading import find_component, find_plugin
-from vitrail.specs import ComponentSpec, resolve_function
+from vitrail.specs import ComponentSpec, resolve, resolve_function
 
 app = flags.verb(
     "train",
@@ -35,7 +36,7 @@ def train(
     """Train a method from a preset or a config file.
 
     Args:
-        name: a plugin, or a component as plugin/variant.
+        name: a plugin, or a component as plugin/variant, whose own network is then the one to train.
         preset: start from one of the method's presets; `vitrail train NAME --help` names them.
         config: a TOML file with values that go over the preset's, such as --print-config writes.
         print_config: print the resolved config as TOML and do nothing else.
@@ -52,14 +53,19 @@ def train(
     if found is None:
         raise BrokenError(f"{spec.id} names the trainer {spec.trainer}, which takes no config dataclass.")
     parameter, config_class = found
-    start = flags.starting_config(config_class, presets_module=spec.presets, preset=preset, file=config)
+    takes_spec = "spec" in inspect.signature(trainer).parameters
+    asked = spec if takes_spec and "/" in name else None
+    own = None if asked is None else flags.about(config_class, resolve(spec.config, wanted_by=spec.id)())
+    start = flags.starting_config(
+        config_class, presets_module=spec.presets, preset=preset, file=config, start=own
+    )
     known = flags.presets(import_module(spec.presets)) if spec.presets else {}
     values = flags.parse(
         trainer,
         tokens,
         prog=f"vitrail train {name}",
         summary=_summary(name, known),
-        given={"out": None, "resume": None},
+        given={"out": None, "resume": None, "spec": None},
         defaults={} if start is None else {parameter: start},
     )
     if values is None:
@@ -68,7 +74,8 @@ def train(
         print(flags.to_toml(values[parameter]), end="")
         return
     folder = out or Path("runs") / "-".join([name.replace("/", "-"), *filter(None, [preset])])
-    trainer(**values, out=folder, resume="auto" if resume else None)
+    more = {"spec": asked} if takes_spec else {}
+    trainer(**values, **more, out=folder, resume="auto" if resume else None)
 
 
 def _spec_with(name: str, verb: str) -> ComponentSpec:

@@ -248,7 +248,7 @@ def _known(out: Path, waiting: Path, settings: Settings, fresh: bool) -> Gallery
             )
     elif out.is_dir():
         raise UsageError(f"{out} is a folder; the name of a gallery's file is wanted here.")
-    if not waiting.is_file():
+    if fresh or not waiting.is_file():
         return found
     try:
         started = read_gallery(waiting)
@@ -288,7 +288,11 @@ class _Builder:
         embedded, saved = 0, time.monotonic()
         for done, (path, identity) in enumerate(files):
             self.progress(done, len(files))
-            entry, row = self._recall(path, identity, before, by_file, by_hash, rehash)
+            try:
+                entry, row = self._recall(path, identity, before, by_file, by_hash, rehash)
+            except InputError as error:
+                self.entries.append(self._unread(path, identity, str(error)))
+                continue
             if before is not None and row is not None:
                 self.entries.append(entry)
                 if not entry.problem:
@@ -321,25 +325,36 @@ class _Builder:
         rehash: bool,
     ) -> tuple[Entry, int | None]:
         """What is known of a photograph, and the row of its embedding if there is one already."""
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise InputError(f"it cannot be read: {error.strerror or error}.") from error
         name = path.relative_to(self.folder).as_posix()
         row = by_file.get(name)
         if before is not None and row is not None and not rehash:
             entry = before.entries[row]
-            if (entry.size, entry.mtime) == (stat.st_size, stat.st_mtime_ns):
+            if entry.sha256 and (entry.size, entry.mtime) == (stat.st_size, stat.st_mtime_ns):
                 return replace(entry, identity=identity), row
         digest = _sha256(path)
-        same = by_hash.get(digest)
+        same = by_hash.get(digest) if digest else None
         new = {"file": name, "identity": identity, "size": stat.st_size, "mtime": stat.st_mtime_ns}
         if before is not None and same is not None:
             return replace(before.entries[same], **new), same
         return Entry(sha256=digest, **new), None
+
+    def _unread(self, path: Path, identity: str, problem: str) -> Entry:
+        """The entry of a file of which nothing is known; without a hash it is tried again by the next build."""
+        name = path.relative_to(self.folder).as_posix()
+        return Entry(file=name, identity=identity, size=0, mtime=0, sha256="", problem=problem)
 
     def _embed(self, path: Path, entry: Entry) -> None:
         try:
             found = self.finder(open_photo(path))
         except InputError as error:
             self.entries.append(replace(entry, problem=str(error)))
+            return
+        except NotInstalledError as error:  # a HEIC picture without its reader, which may be there next time
+            self.entries.append(replace(entry, sha256="", problem=str(error)))
             return
         if not found:
             self.entries.append(replace(entry, problem="no face was found in it."))

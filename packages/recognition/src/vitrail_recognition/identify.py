@@ -13,7 +13,7 @@ from vitrail.errors import UsageError
 from vitrail.results import save_image
 from vitrail_recognition.compare import face_as_dict
 from vitrail_recognition.faces import TINY, AlignedFace, FaceFinder
-from vitrail_recognition.gallery import Gallery, GalleryIndex
+from vitrail_recognition.gallery import Gallery, GalleryIndex, Settings
 
 if TYPE_CHECKING:
     from vitrail.interfaces import Recognizer
@@ -94,6 +94,7 @@ def identify(
     """
     from vitrail_recognition.verification.calibration import weights_hash
 
+    finder = finder or FaceFinder.for_recognizer(recognizer)
     if top < 1:
         raise UsageError(f"top is {top}; wanted is 1 or more.")
     hash = weights_hash(recognizer)
@@ -103,7 +104,6 @@ def identify(
     if calibration is not None:
         calibration.require(recognizer.spec.id, hash)
     index = GalleryIndex(gallery)
-    finder = finder or FaceFinder.for_recognizer(recognizer)
     faces = finder(photo)
     if not faces:
         finder.take(faces, photo, name)  # raises, and says what was looked for
@@ -117,6 +117,12 @@ def identify(
         "pixels says little."
         for number in small
     ]
+    detector = Settings.of(recognizer, finder).detector
+    if detector != gallery.settings.detector:
+        notes.append(
+            f"{where} was built with the detector {gallery.settings.detector}, and this is {detector}: faces are cut "
+            "differently, which lowers the similarity of the same person."
+        )
     point = calibration.verdict(0.0, far=far).point if calibration is not None else None
     return Identification(
         name=name,

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vitrail_training.testing import run_script
+from vitrail_training.testing import assert_same_run, run_script
 from vitrail_training.tracking import read_metrics
 
 SIDE = 112
@@ -67,8 +67,29 @@ def check_two_processes_equal_one(script: Path, folder: Path, *, tolerance: floa
     return alone
 
 
+def check_two_processes_resume(script: Path, folder: Path) -> Ended:
+    """Run `script DATA OUT STEPS` in two gloo processes for four steps, and for two and then four, and compare.
+
+    script: trains with `resume="auto"`, the whole method on. AssertionError where the two runs differ in a bit, or
+    nothing was learnt. Returns the first.
+    """
+    people = make_people(folder / "people", identities=5)
+    for out, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        run_script(script, people, folder / out, steps, processes=2)
+    assert_same_run(folder / "whole", folder / "parts")
+    centres = [load_file(folder / out / "centres.safetensors")["weight"] for out in ("whole", "parts")]
+    assert centres[0].equal(centres[1]), "the class centres differ"
+    ended = _ended(folder / "whole")
+    assert ended.losses[0] != ended.losses[-1], "nothing was learnt"
+    return ended
+
+
 def _run(script: Path, out: Path, people: Path, other: Path, *, processes: int) -> Ended:
     run_script(script, people, out, people, other, processes=processes)
+    return _ended(out)
+
+
+def _ended(out: Path) -> Ended:
     weights = {**load_file(out / "final" / "model.safetensors"), **load_file(out / "centres.safetensors")}
     lines = read_metrics(out)
-    return Ended(weights, [line["loss"] for line in lines if "loss" in line], lines[-1]["evaluation"])
+    return Ended(weights, [line["loss"] for line in lines if "loss" in line], lines[-1].get("evaluation", {}))

@@ -9,9 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from vitrail.errors import UsageError
 from vitrail_recognition.evaluate import EvalConfig, evaluate
 from vitrail_recognition.loss import MarginSoftmax
 from vitrail_recognition.margins import ArcFace, CosFace, Margin
+from vitrail_recognition.readers.ijb import IJB
+from vitrail_recognition.readers.opening import open_faces
 from vitrail_recognition.resharding import write_centres
 from vitrail_recognition.sampling import generator_for
 from vitrail_recognition.task import MarginTask
@@ -32,6 +35,10 @@ class RecognizerTask(MarginTask):
 
     component: is trained, by its `module`. width: of its embeddings. options: the run's config.
     """
+
+    sync_batch_norm = (
+        False  # as insightface's code and the authors', which has every GPU use its own statistics
+    )
 
     def __init__(
         self, component: TorchComponent, dataset: TrainingFaces, options: FaceDataConfig, *, width: int
@@ -101,7 +108,11 @@ def fit_recognizer(
     """`fit`, and the class centres of the last step beside the results, as `out`/centres.safetensors.
 
     They are written here since every process has a part of them, and `Task.save` is called by one.
+
+    UsageError, before anything else, where a verification set cannot be opened or `fit.best_metric` is nothing that
+    these sets give.
     """
+    check_verification(task.options)
     result = fit(task, settings, out=out, resume=resume)
     write_centres(Path(out) / CENTRES_FILE, task.head.classifier)
     if rank() == 0:
@@ -110,6 +121,22 @@ def fit_recognizer(
             file=sys.stderr,
         )
     return result
+
+
+def check_verification(options: FaceDataConfig) -> None:
+    """Open the verification sets once, so that what is wrong with them is said before the first epoch."""
+    names = [Path(path).stem for path in options.verify]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(
+            f"{len(names)} verification sets were given, and several are called {twice[0]}: their results would have "
+            "one name. Rename a file or folder."
+        )
+    pairs = [not isinstance(open_faces(path), IJB) for path in options.verify]
+    best = options.fit.best_metric
+    known = [*names, *(["accuracy"] if any(pairs) else [])]
+    if best and best.partition("/")[0] not in known:
+        wanted = f"it begins with {', '.join(known)}" if known else "it needs a set, by --verify"
+        raise UsageError(f"fit.best_metric is {best}, which no verification set gives; {wanted}.")
 
 
 def make_margin(config: MarginConfig) -> Margin:

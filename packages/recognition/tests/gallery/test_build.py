@@ -10,7 +10,7 @@ import pytest
 from made_up import ALIGNED, Counting, build, crop, save
 from PIL import Image
 
-from vitrail.errors import BrokenError, UsageError
+from vitrail.errors import BrokenError, InputError, NotInstalledError, UsageError
 from vitrail_recognition import gallery as module
 from vitrail_recognition.faces import FaceFinder
 from vitrail_recognition.gallery import build_gallery, read_gallery
@@ -153,3 +153,50 @@ def test_a_file_that_is_no_gallery(recognizer, people, tmp_path):
     replace(made, vectors=made.vectors[:-1]).save(tmp_path / "short")
     with pytest.raises(BrokenError, match="names 9 photographs"):
         read_gallery(tmp_path / "short")
+
+
+def test_photographs_that_cannot_be_read_are_left_out_and_tried_again(
+    recognizer, people, tmp_path, monkeypatch
+):
+    gone, locked, phone = (
+        people / "person0" / "0.png",
+        people / "person1" / "0.png",
+        people / "person2" / "0.png",
+    )
+    whole = {name: getattr(module, name) for name in ("_sha256", "open_photo", "find_photos")}
+
+    def hashed(path):
+        if path == locked:
+            raise InputError(f"{path} cannot be read: Permission denied.")
+        return whole["_sha256"](path)
+
+    def opened(path):
+        if path == phone:
+            raise NotInstalledError("it is a HEIC picture: pip install pillow-heif.")
+        return whole["open_photo"](path)
+
+    monkeypatch.setattr(module, "_sha256", hashed)
+    monkeypatch.setattr(module, "open_photo", opened)
+    files = list(module.find_photos(people))
+    saved = gone.read_bytes()
+    gone.unlink()
+    monkeypatch.setattr(module, "find_photos", lambda folder: files)
+    made, report = build(recognizer, people, tmp_path / "g")
+    problems = {entry.file: entry.problem for entry in report.problems}
+    assert "No such file" in problems["person0/0.png"]
+    assert "Permission denied" in problems["person1/0.png"]
+    assert "pillow-heif" in problems["person2/0.png"]
+    assert len(made.rows) == 4
+
+    gone.write_bytes(saved)
+    for name, function in whole.items():
+        monkeypatch.setattr(module, name, function)
+    assert len(build(recognizer, people, tmp_path / "g")[0].rows) == 7
+
+
+def test_fresh_ignores_what_a_killed_build_left(recognizer, people, tmp_path):
+    made, _ = build(recognizer, people, tmp_path / "g")
+    made.save(module.progress_file(tmp_path / "g"))
+    recognizer.count = 0
+    _, report = build(recognizer, people, tmp_path / "g", fresh=True)
+    assert (report.embedded, recognizer.count) == (9, 7)

@@ -114,3 +114,12 @@ def test_without_faiss(recognizer, people, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(NotInstalledError, match=r"vitrail-recognition\[gallery\]"):
         identify(recognizer, crop(0), made, finder=ALIGNED)
+
+
+def test_another_detector_than_the_gallerys_is_said(recognizer, known):
+    from dataclasses import replace
+
+    assert identify(recognizer, crop(0, 7), known, finder=ALIGNED).notes == ()
+    other = replace(known, settings=replace(known.settings, detector="scrfd"))
+    (note,) = identify(recognizer, crop(0, 7), other, finder=ALIGNED, where="people.gallery").notes
+    assert note.startswith("people.gallery was built with the detector scrfd, and this is aligned")

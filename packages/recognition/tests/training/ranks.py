@@ -47,10 +47,11 @@ def network() -> nn.Module:
 class Training:
     """A network, averaged over processes, and centres, shared out over them; alike for one process."""
 
-    def __init__(self, **options) -> None:
+    def __init__(self, classes: int = CLASSES, **options) -> None:
+        self.spread = classes // CLASSES  # labels are of all the rows
         self.network = network()
         self.model = DistributedDataParallel(self.network) if world() > 1 else self.network
-        self.head = MarginSoftmax(CLASSES, WIDTH, seed=2, **options).double()
+        self.head = MarginSoftmax(classes, WIDTH, seed=2, **options).double()
         weight = self.head.classifier.weight
         self.centres = CentreOptimizer(self.head.classifier, torch.optim.AdamW([weight], lr=0.01))
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.1)
@@ -58,7 +59,7 @@ class Training:
     def backward(self, step: int) -> torch.Tensor:
         each = BATCH // world()
         images, labels, weights = (part[rank() * each : (rank() + 1) * each] for part in data(step))
-        loss = self.head(self.model(images), labels, weights)
+        loss = self.head(self.model(images), self.spread * labels, weights)
         loss.backward()
         return loss.detach()
 
@@ -109,18 +110,21 @@ def scores() -> dict[str, torch.Tensor]:
 
 def sampled_steps() -> None:
     """Positives are kept and other rows do not change, on every process."""
-    training = Training(sample_rate=0.2)
+    training = Training(classes=20 * CLASSES + 1, sample_rate=0.2)
     classifier = training.head.classifier
     for step in range(3):
         before = classifier.weight.detach().clone()
         training.backward(step)
         sampled = classifier.sampled_gradient()
-        chosen = range(len(before)) if sampled is None else sampled[0].tolist()
-        labels = data(step)[1] - classifier.rows.start
+        assert sampled is not None
+        chosen = sampled[0].tolist()
+        assert BATCH <= len(chosen) < 0.3 * len(before), "hardly sampled"
+        labels = training.spread * data(step)[1] - classifier.rows.start
         assert {int(label) for label in labels if 0 <= label < len(before)} <= set(chosen)
         training.centres.step()
         left = [i for i in range(len(before)) if i not in chosen]
         assert torch.equal(classifier.weight[left], before[left])
+        assert not torch.equal(classifier.weight[chosen], before[chosen])
 
 
 def main(folder: Path) -> None:

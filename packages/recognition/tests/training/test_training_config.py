@@ -82,3 +82,11 @@ def test_configs_import_no_torch():
     program = "import sys, vitrail_recognition.training_config; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_would_be_dropped_is_refused():
+    counted_in_steps = FaceDataConfig(epochs=2, fit=FitConfig(steps=100))
+    with pytest.raises(UsageError, match=r"steps is 100, and follows from the 2 epochs.* set epochs to 0"):
+        in_steps(counted_in_steps, samples=1000)
+    with pytest.raises(UsageError, match="warmup is given in epochs, and the run in steps"):
+        in_steps(FaceDataConfig(warmup_epochs=2), samples=1000)

@@ -37,8 +37,9 @@ def diagram(
         title: written above the picture; by default the name of what was read.
     """
     from vitrail.cli.output import say
-    from vitrail_topofr.diagram import draw, read_embeddings, topology
+    from vitrail_topofr.diagram import check_format, draw, read_embeddings, topology
 
+    check_format(out)
     vectors = read_embeddings(embeddings, model=model, weights=weights, sample=sample)
     found = topology(vectors, loops=loops)
     draw(

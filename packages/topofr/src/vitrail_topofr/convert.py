@@ -20,7 +20,7 @@ from vitrail.errors import InputError, UsageError
 from vitrail.specs import ComponentSpec
 from vitrail_topofr.config import SIZE, STRIDE, TopoFRConfig, r18, r50, r100, r200
 from vitrail_topofr.recognizer import TopoFRRecognizer
-from vitrail_training.foreign import name_some, read_checkpoint
+from vitrail_training.foreign import fill, read_checkpoint
 
 PREFIXES = ("module", "backbone", "model", "net")
 WITHIN = ("state_dict_backbone", "state_dict", "model")
@@ -48,7 +48,7 @@ def convert(path: Path | str, *, spec: ComponentSpec) -> TopoFRRecognizer:
     centres = tensors.pop(CENTRES, None)
     gain = tensors.setdefault(GAIN, torch.ones(config.embedding))
     component = TopoFRRecognizer.from_config(config, spec=spec, seed=0)
-    _fill(component, tensors, path)
+    fill(component.module, tensors, where=path.name, wanted="a whole IResNet")
     say(f"{path.name}: {_describe(config)}, {_told(path, centres, gain, config)}.")
     return component
 
@@ -110,28 +110,3 @@ def _better(config: TopoFRConfig) -> str:
         if config == make():
             return f"; convert it as topofr/{name.lower()}"
     return "; its code has no such variant"
-
-
-def _fill(component: TopoFRRecognizer, tensors: Mapping[str, Tensor], path: Path) -> None:
-    wanted = component.module.state_dict()
-    missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
-    if missing:
-        raise InputError(f"{path.name} lacks {name_some(missing)}; wanted is a whole IResNet.")
-    if extra := [name for name in tensors if name not in wanted]:
-        raise InputError(
-            f"{path.name} also holds {name_some(extra)}, which no IResNet has: it is of another network."
-        )
-    for name, tensor in wanted.items():
-        found = tensors.get(name)
-        if found is None:
-            continue
-        if found.shape != tensor.shape:
-            raise InputError(
-                f"{path.name} has {name} of shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}, as in the "
-                "published network."
-            )
-        if not found.isfinite().all():
-            raise InputError(
-                f"{path.name} holds numbers in {name} that are not finite; use another checkpoint."
-            )
-    component.module.load_state_dict(dict(tensors), strict=False)

@@ -81,11 +81,7 @@ def _loops(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def draw(found: Topology, path: Path | str, *, title: str = "") -> Path:
     """Write diagram and barcode side by side as .png, .pdf or .svg."""
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(
-            f"{path.name} does not end with {', '.join(FORMATS)}; these are the formats that are drawn."
-        )
+    path = check_format(path)
     import matplotlib
     from gudhi import persistence_graphical_tools as graphical
     from matplotlib.figure import Figure
@@ -106,6 +102,16 @@ def draw(found: Topology, path: Path | str, *, title: str = "") -> Path:
             figure.suptitle(title, fontsize=13)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=130)
+    return path
+
+
+def check_format(path: Path | str) -> Path:
+    """The path, or UsageError where its ending is none that is drawn."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(
+            f"{path.name} does not end with {', '.join(FORMATS)}; these are the formats that are drawn."
+        )
     return path
 
 
@@ -202,7 +208,15 @@ def _embed(files: Sequence[Path], model: str, weights: str | None) -> NDArray[np
     spec = find_component(model)
     if spec.kind != "recognizer":
         raise UsageError(f"{model} is a {spec.kind}; wanted is a recognizer.")
-    return vitrail.load(model, weights=weights).embed([_read_picture(file) for file in files]).vectors
+    recognizer = vitrail.load(model, weights=weights)
+    pictures = [_read_picture(file) for file in files]
+    size = recognizer.spec.inputs.size
+    for file, picture in zip(files, pictures):
+        if size is not None and picture.shape[:2] != size:
+            raise InputError(
+                f"{file} is {picture.shape[0]}x{picture.shape[1]}; wanted are aligned crops of {size[0]}x{size[1]}."
+            )
+    return recognizer.embed(pictures).vectors
 
 
 def _read_picture(file: Path) -> NDArray[np.uint8]:

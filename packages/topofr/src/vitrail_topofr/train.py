@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitrail.specs import ComponentSpec, resolve
+from vitrail.specs import ComponentSpec
 from vitrail_recognition.training import RecognizerTask, fit_recognizer
 from vitrail_recognition.training_config import in_steps
 from vitrail_recognition.training_data import TrainingFaces, open_training_faces
@@ -22,21 +22,28 @@ from vitrail_topofr.train_config import TrainConfig
 from vitrail_training.config import FitConfig
 from vitrail_training.optim import parameter_groups
 from vitrail_training.run import FitResult
+from vitrail_training.variants import saved_as
 
 NARROW = 128
 
 
-def train(config: TrainConfig, *, out: Path | str, resume: Path | str | None = None) -> FitResult:
+def train(
+    config: TrainConfig,
+    *,
+    out: Path | str,
+    resume: Path | str | None = None,
+    spec: ComponentSpec | None = None,
+) -> FitResult:
     """Train a TopoFR. Into `out` go final/ (the component), centres.safetensors (the class centres, which only
     further training needs), and best/ where fit.best_metric is set.
 
-    resume: "auto", or a checkpoint or folder of a run; see `vitrail_training.fit`.
+    resume: "auto", or a checkpoint or folder of a run; see `vitrail_training.fit`. spec: the variant that is meant;
+    UsageError where the config's network is another one.
     """
+    chosen = variant(config.model, spec)
     dataset = open_training_faces(config)
     settings = in_steps(config, len(dataset))
-    component = TopoFRRecognizer.from_config(
-        config.model, spec=nearest_spec(config.model), seed=settings.seed
-    )
+    component = TopoFRRecognizer.from_config(config.model, spec=chosen, seed=settings.seed)
     return fit_recognizer(TopoFRTask(component, dataset, config), settings, out=out, resume=resume)
 
 
@@ -90,14 +97,13 @@ class TopoFRTask(RecognizerTask):
         )
 
 
-def nearest_spec(config: TopoFRConfig) -> ComponentSpec:
-    """The component that a network of this config is saved as: the variant of its size, else R50, or tiny for
-    narrow ones. `config.json` has the exact network."""
-
-    def size(of: TopoFRConfig) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-        return of.blocks, of.widths, of.embedding
-
-    for spec in vitrail_components():
-        if size(resolve(spec.config)()) == size(config):
-            return spec
-    return TINY if config.widths[-1] <= NARROW else R50
+def variant(config: TopoFRConfig, asked: ComponentSpec | None = None) -> ComponentSpec:
+    """The component that a network of this config is saved as; without `asked` and of no variant's size, a wide one
+    as R50 and a narrow one as tiny."""
+    return saved_as(
+        config,
+        vitrail_components(),
+        size=lambda of: (of.blocks, of.widths, of.embedding),
+        asked=asked,
+        otherwise=TINY if config.widths[-1] <= NARROW else R50,
+    )

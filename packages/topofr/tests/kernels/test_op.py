@@ -203,3 +203,16 @@ def test_torch_compile_sees_one_graph(monkeypatch):
     compiled(given).backward()
     loss(wanted).backward()
     assert torch.equal(given.grad, wanted.grad)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_each_matrix_of_a_batch_is_judged_by_its_own_size(backend):
+    x = matrices(2, 9)
+    x[1] *= 1e6
+    bad = x.clone()
+    bad[0, 2, 6] += 0.01
+    with pytest.raises(InputError, match=r"not symmetric: \[0, 2, 6\] is"):
+        persistence(bad, backend=backend)
+    close = x.clone()
+    close[1, 2, 6] *= 1 + 1e-6
+    persistence(close, backend=backend)

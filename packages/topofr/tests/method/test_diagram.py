@@ -95,7 +95,7 @@ def test_a_sample_is_always_the_same(tmp_path):
     assert len(read_embeddings(tmp_path / "e.npy", sample=1000)) == 100
 
 
-def test_what_cannot_be_drawn_is_told(tmp_path, monkeypatch):
+def test_what_cannot_be_drawn_is_told(tmp_path, monkeypatch, capsys):
     with pytest.raises(UsageError, match="does not exist"):
         read_embeddings(tmp_path / "nothing.npy")
     with pytest.raises(UsageError, match=r"neither \.npy files nor pictures"):
@@ -115,6 +115,8 @@ def test_what_cannot_be_drawn_is_told(tmp_path, monkeypatch):
         topology(np.array([[0.0], [np.nan], [1.0]]))
     with pytest.raises(UsageError, match=r"d\.gif does not end with"):
         draw(topology(circle()), tmp_path / "d.gif")
+    assert run(["topofr", "diagram", str(tmp_path / "nowhere"), "-o", str(tmp_path / "d.gif")]) == 2
+    assert "d.gif does not end with" in capsys.readouterr().err  # before anything is read
     monkeypatch.setattr(diagram, "MOST_WITH_LOOPS", 10)
     with pytest.raises(UsageError, match=r"24 embeddings were given; at most 10 .*--no-loops"):
         topology(circle())

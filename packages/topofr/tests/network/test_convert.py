@@ -167,7 +167,7 @@ def test_other_files_are_refused_in_a_sentence(slim, tmp_path):
         "more.pt",
         saved({**slim, "senet.0.weight": torch.ones(1)}),
         InputError,
-        r"also holds senet\.0\.weight",
+        r"has senet\.0\.weight",
     )
     wide = {**slim, "layer1.1.conv1.weight": torch.zeros(4, 4, 1, 1)}
     refused("wide.pt", saved(wide), InputError, r"\(4, 4, 1, 1\); wanted is \(4, 4, 3, 3\)")

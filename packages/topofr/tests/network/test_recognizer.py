@@ -8,7 +8,7 @@ import torch
 
 from vitrail.errors import BrokenError, InputError
 from vitrail.interfaces import Recognizer, TokenRecognizer
-from vitrail_topofr import recognizer as module
+from vitrail_recognition import torch_recognizer
 from vitrail_topofr.plugin import TINY
 from vitrail_topofr.recognizer import TopoFRRecognizer
 
@@ -45,7 +45,7 @@ def test_embeddings_are_those_of_the_network_on_normalised_rgb(component):
 def test_many_faces_go_in_parts_and_keep_their_order(component, monkeypatch):
     faces = [face(seed) for seed in range(5)]
     together = component.embed(faces).vectors
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(torch_recognizer, "FACES_AT_ONCE", 2)
     runs = []
     hook = component.module.register_forward_pre_hook(lambda _, inputs: runs.append(len(inputs[0])))
     try:
@@ -59,9 +59,9 @@ def test_many_faces_go_in_parts_and_keep_their_order(component, monkeypatch):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (face()[:100], r"Face 1 has shape \(100, 112, 3\).*aligned"),
-        (face()[..., 0], r"Face 1 has shape \(112, 112\)"),
-        (face().astype(np.float32), "Face 1 is float32; .*values from 0 to 255"),
+        (face()[:100], r"Face 1 is uint8 of shape \(100, 112, 3\).*aligned"),
+        (face()[..., 0], r"Face 1 is uint8 of shape \(112, 112\)"),
+        (face().astype(np.float32), "Face 1 is float32 of shape"),
         ([1, 2], "Face 1 is a list"),
     ],
 )

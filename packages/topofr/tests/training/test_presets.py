@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import tomllib
 from dataclasses import asdict, replace
 
 import pytest
@@ -91,3 +93,12 @@ def test_print_config_round_trips(name, tmp_path, capsys):
     start = PRESETS[name]()
     wanted = replace(start, data="DIR", margin=replace(start.margin, kind="cosface"))
     assert wanted == starting_config(TrainConfig, presets_module="", preset=None, file=tmp_path / "run.toml")
+
+
+def test_a_component_without_a_preset_is_trained_as_it_is(capsys):
+    assert run(["train", "topofr/r100", "--data", "x", "--print-config"]) == 0
+    printed = tomllib.loads(capsys.readouterr().out)
+    assert printed["model"] == json.loads(json.dumps(asdict(r100())))
+    assert run(["train", "topofr/tiny", "--preset", "ms1mv2_r50", "--data", "x"]) == 2
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "topofr/tiny was asked for, and the network of this config is that of topofr/r50." in said

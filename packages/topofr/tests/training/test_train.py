@@ -23,7 +23,7 @@ from vitrail_topofr.perturb import perturb
 from vitrail_topofr.plugin import TINY
 from vitrail_topofr.recognizer import TopoFRRecognizer
 from vitrail_topofr.structure import structure_loss
-from vitrail_topofr.train import TopoFRTask, nearest_spec, train
+from vitrail_topofr.train import TopoFRTask, train, variant
 from vitrail_topofr.train_config import TrainConfig
 from vitrail_training.config import FitConfig
 from vitrail_training.testing import check_overfits_one_batch, check_resume_is_bit_equal
@@ -34,6 +34,7 @@ FIT = FitConfig(
     steps=4, batch_size=8, lr=0.05, weight_decay=5e-4, schedule="poly", power=2.0, clip_norm=5.0, log_every=1,
     device="cpu",
 )  # fmt: skip
+BY_EPOCHS = replace(FIT, steps=FitConfig().steps)
 MARGIN = MarginConfig(scale=16.0, margin=0.2)
 
 
@@ -78,7 +79,7 @@ class TestTraining(TrainSuite):
 
 
 def test_a_run(folder, tmp_path):
-    config = small_run(folder, verify=(str(folder),), epochs=3, pairs=20)
+    config = small_run(folder, verify=(str(folder),), epochs=3, pairs=20, fit=BY_EPOCHS)
     result = train(config, out=tmp_path / "run")
     assert result.steps == 6
     assert set(result.metrics) >= {"four/accuracy", "four/AUC", "accuracy"}
@@ -221,11 +222,24 @@ def test_what_does_not_fit_is_said_before_training(folder, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
+def test_verification_sets_are_looked_at_before_training(folder, tmp_path):
+    config = small_run(folder)
+    for changes, words in [
+        ({"verify": (str(tmp_path / "nosuch.bin"),)}, "nosuch.bin"),
+        ({"verify": (str(folder), str(folder))}, "several are called"),
+        ({"fit": replace(FIT, best_metric="accuracy")}, "it needs a set, by --verify"),
+        ({"verify": (str(folder),), "fit": replace(FIT, best_metric="lfw/accuracy")}, "it begins with"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            train(replace(config, **changes), out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
 def test_the_name_that_a_network_is_saved_under():
-    assert nearest_spec(r50()).id == "topofr/r50"
-    assert nearest_spec(replace(r100(), dropout=0.1)).id == "topofr/r100"
-    assert nearest_spec(MODEL).id == "topofr/tiny"
-    assert nearest_spec(TopoFRConfig(blocks=(1, 1, 1, 1))).id == "topofr/r50"
+    assert variant(r50()).id == "topofr/r50"
+    assert variant(replace(r100(), dropout=0.1)).id == "topofr/r100"
+    assert variant(MODEL).id == "topofr/tiny"
+    assert variant(TopoFRConfig(blocks=(1, 1, 1, 1))).id == "topofr/r50"
 
 
 @pytest.mark.slow

@@ -6,14 +6,16 @@ The metric, the least effect that counts and the number of seeds are written dow
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from vitrail.errors import UsageError
 from vitrail.files import write_text
 
 FEWEST_SEEDS = 5
@@ -102,6 +104,30 @@ class Claim:
     effect: float
 
 
+def hash_of(settings: Any) -> str:
+    """Eight digits that tell two dataclasses, or other plain values, from each other."""
+    plain = asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else settings
+    return _short(json.dumps(plain, sort_keys=True, default=str))
+
+
+def hash_of_folder(folder: Path | str) -> str:
+    """Eight digits that tell two folders of files from each other, by the names and sizes in them.
+
+    Raises UsageError where there are no files.
+    """
+    folder = Path(folder)
+    found = sorted(
+        (path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()
+    )
+    if not found:
+        raise UsageError(f"{folder} holds no files; wanted is the folder of data.")
+    return _short("".join(f"{name} {path.stat().st_size}\n" for name, path in found))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 def judge_all(runs: Runs, claims: Mapping[str, Claim], seeds: Sequence[int]) -> dict[str, Verdict]:
     """Print the verdict on each claim, paired by the lines' "seed"; one whose runs are not all there is left out."""
     lines, verdicts = list(runs), {}
@@ -135,24 +161,36 @@ def variants_main(
     variants: Sequence[str],
     seeds: Sequence[int],
     run: Callable[[str, int, Path], dict[str, Any]],
-    report: Callable[[], None],
+    report: Callable[[Mapping[str, Mapping[str, Any]]], None],
+    settings: Callable[[str], Any],
 ) -> None:
     """The command line of a script that trains variants on a folder of data: `run DATA`, resumable, and `report`.
 
-    run: (variant, seed, data) -> the scores of a line, which also has "variant" and "seed".
+    run: (variant, seed, data) -> the scores of a line, which also has "variant", "seed", "data" and "settings".
+    settings: (variant) -> everything that decides a run but seed and data, as a dataclass or plain values. "data" and
+        "settings" are short hashes, so that other pictures, or other settings, are other runs.
+    report: told what the lines of each variant have; without DATA those of the last run's.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "report"))
-    parser.add_argument("data", type=Path, nargs="?", help="the folder of data, for run")
+    parser.add_argument("data", type=Path, nargs="?", help="the folder of data")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
     parser.add_argument("--variants", nargs="+", choices=list(variants), default=list(variants))
     arguments = parser.parse_args()
-    if arguments.what == "report":
-        report()
-        return
-    if arguments.data is None:
+    if arguments.data is not None:
+        data = hash_of_folder(arguments.data)
+    elif arguments.what == "run":
         parser.error("run needs the folder of data.")
+    else:
+        data = next((line.get("data") for line in reversed(list(runs))), None)
+    keys = {
+        variant: {"variant": variant, "data": data, "settings": hash_of(settings(variant))}
+        for variant in variants
+    }
+    if arguments.what == "report":
+        report(keys)
+        return
     for seed in arguments.seeds:
         for variant in arguments.variants:
-            key = {"variant": variant, "seed": seed}
+            key = {**keys[variant], "seed": seed}
             print(runs.once(key, lambda v=variant, n=seed: run(v, n, arguments.data)), flush=True)

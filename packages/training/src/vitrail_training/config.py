@@ -155,7 +155,16 @@ def over_epochs(
     warmup=3. With epochs=0 the config stays as it is. UsageError where there is not one whole batch.
     """
     if epochs == 0:
+        if dropped := [name for name, number in counted.items() if name == "warmup" and number]:
+            raise UsageError(f"{dropped[0]} is given in epochs, and the run in steps; give it in steps too.")
         return config
+    usual = FitConfig()
+    for name in ("steps", "eval_every", "checkpoint_every"):
+        if getattr(config, name) != getattr(usual, name):
+            raise UsageError(
+                f"{name} is {getattr(config, name)}, and follows from the {epochs} epochs of this run; for a run that "
+                "is counted in steps set epochs to 0."
+            )
     epoch = samples // config.batch_size
     if epoch == 0:
         raise UsageError(f"there are {samples} training images, fewer than one batch of {config.batch_size}.")

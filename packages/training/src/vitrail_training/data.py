@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from vitrail.errors import InputError, UsageError
+from vitrail.errors import InputError, UsageError, VitrailError
 from vitrail_training.config import FitConfig
 
 ORDER, SAMPLE, SUBSTITUTE = range(3)  # separate streams of random numbers
@@ -42,11 +42,16 @@ class Skipped(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """One process's part of a step. `indices` are those of the dataset, in the order of the batch."""
+    """One process's part of a step. `indices` are those of the dataset, in the order of the batch.
+
+    error: why there is no batch, where reading it cannot go on: for the training process to raise, since what a worker
+    raises reaches it as a traceback.
+    """
 
     batch: dict[str, Any]
     indices: list[int]
     skipped: list[Skipped]
+    error: VitrailError | None = None
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
@@ -81,6 +86,15 @@ def positions(config: FitConfig, step: int, part: int, rank: int, world: int) ->
     return range(start, start + share)
 
 
+class Read(NamedTuple):
+    """A sample, and what was skipped on the way to it; or None, with the error if it was not for skipping."""
+
+    index: int
+    values: Mapping[str, Any] | None
+    skipped: list[Skipped]
+    error: VitrailError | None = None
+
+
 class _Reader:
     """Turns positions into samples, wherever it runs."""
 
@@ -91,7 +105,7 @@ class _Reader:
     def __len__(self) -> int:
         return self.config.steps * self.config.batch_size
 
-    def __getitem__(self, position: int) -> tuple[int, Mapping[str, Any] | None, list[Skipped]]:
+    def __getitem__(self, position: int) -> Read:
         skipped: list[Skipped] = []
         index = self.order(position)
         for attempt in range(_TRIES):
@@ -99,12 +113,14 @@ class _Reader:
                 index = self.order.substitute(position, attempt)
             try:
                 rng = generator(self.config.seed, SAMPLE, position, attempt)
-                return index, self.dataset.sample(index, rng), skipped
+                return Read(index, self.dataset.sample(index, rng), skipped)
             except InputError as error:
                 skipped.append(Skipped(index, str(error)))
                 if self.config.strict:
                     break
-        return index, None, skipped
+            except VitrailError as error:
+                return Read(index, None, skipped, error)
+        return Read(index, None, skipped)
 
 
 class _Plan:
@@ -123,12 +139,18 @@ class _Collate:
     def __init__(self, collate: Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]) -> None:
         self.collate = collate
 
-    def __call__(self, read: Sequence[tuple[int, Mapping[str, Any] | None, list[Skipped]]]) -> Loaded:
-        skipped = [each for _, _, some in read for each in some]
-        indices = [index for index, _, _ in read]
-        samples = [values for _, values, _ in read if values is not None]
-        whole = len(samples) == len(read)
-        return Loaded(self.collate(samples) if whole else {}, indices, skipped)
+    def __call__(self, read: Sequence[Read]) -> Loaded:
+        skipped = [each for one in read for each in one.skipped]
+        indices = [one.index for one in read]
+        samples = [one.values for one in read if one.values is not None]
+        error = next((one.error for one in read if one.error is not None), None)
+        batch: dict[str, Any] = {}
+        if len(samples) == len(read):
+            try:
+                batch = self.collate(samples)
+            except VitrailError as found:
+                error = found
+        return Loaded(batch, indices, skipped, error)
 
 
 def stack(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -186,7 +208,10 @@ def _each(batches: Iterator[Loaded]) -> Generator[Loaded, None, None]:
 
 
 def refuse_unreadable(loaded: Loaded, config: FitConfig) -> None:
-    """Raises InputError when a sample of this batch could not be read and nothing may take its place."""
+    """Raises InputError when a sample of this batch could not be read and nothing may take its place, or what else
+    stopped the reading."""
+    if loaded.error is not None:
+        raise loaded.error
     if loaded.batch or not loaded.skipped:
         return
     index, reason = loaded.skipped[-1]

@@ -6,19 +6,23 @@ import atexit
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor
 
 from vitrail.errors import UsageError, VitrailError
 from vitrail_training.config import FitConfig
 
 T = TypeVar("T")
+
+TIMEOUT = timedelta(hours=1)
+"""How long processes wait for each other: an evaluation that one of them does alone may take its time."""
 
 
 def world() -> int:
@@ -128,7 +132,10 @@ def accelerated(config: FitConfig, *, find_unused_parameters: bool = False) -> I
         accelerator = Accelerator(
             cpu=on_cpu,
             mixed_precision=precision,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)],
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters),
+                InitProcessGroupKwargs(timeout=TIMEOUT),
+            ],
         )
     except ValueError as error:
         raise UsageError(

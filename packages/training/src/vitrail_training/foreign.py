@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vitrail.errors import InputError, UsageError
 from vitrail_training.weights import read_weights
@@ -29,6 +29,29 @@ def read_checkpoint(
     path = Path(path)
     beginning = re.compile(rf"^(?:(?:{'|'.join(map(re.escape, prefixes))})\.)+")
     return {beginning.sub("", name): tensor for name, tensor in _read(path, within).items()}
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, where: str, wanted: str) -> None:
+    """Put `tensors` into `network`; they must be all of it (but for counts of batches) and nothing else, and finite.
+
+    where, wanted: the file's name and what it should hold, for messages. Raises InputError.
+    """
+    own = network.state_dict()
+    missing = [name for name in own if name not in tensors and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in tensors if name not in own]
+    if missing or unknown:
+        trouble = [f"lacks {name_some(missing)}"] if missing else []
+        trouble += [f"has {name_some(unknown)}, which are not of it"] if unknown else []
+        raise InputError(f"{where} {' and '.join(trouble)}; wanted is {wanted}.")
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"{where} has {name} of shape {tuple(tensor.shape)}; wanted is {tuple(own[name].shape)}, as in "
+                f"{wanted}."
+            )
+        if not tensor.isfinite().all():
+            raise InputError(f"{where} holds numbers in {name} that are not finite; get another file.")
+    network.load_state_dict(dict(tensors), strict=False)
 
 
 def name_some(names: list[str]) -> str:

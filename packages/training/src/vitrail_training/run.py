@@ -68,7 +68,7 @@ class Run:
                 f"best_metric is {config.best_metric}, and {type(task).__name__} has no evaluate()."
             )
         self.told = folder.resolved(config, task.settings, len(task.dataset))
-        if distributed.world() > 1 and self.device.type == "cuda":
+        if task.sync_batch_norm and distributed.world() > 1 and self.device.type == "cuda":
             # each process sees only its share of a batch, and would normalise by that share
             task.model = nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
         self.network = task.model.to(self.device)

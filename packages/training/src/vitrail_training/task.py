@@ -28,6 +28,8 @@ class Task:
     no_weight_decay: names or patterns ("*.A_logs") of weight matrices that must not decay; biases and
         the scales of normalisations never do.
     find_unused_parameters: set it where some parameters get no gradient; several processes need to know.
+    sync_batch_norm: whether BatchNorm on several GPUs normalises by the statistics of all of a batch. Off, each process
+        uses those of its own part, and the running ones are the first process's.
     """
 
     model: nn.Module
@@ -35,6 +37,7 @@ class Task:
     settings: Mapping[str, Any] = {}
     no_weight_decay: Sequence[str] = ()
     find_unused_parameters: bool = False
+    sync_batch_norm: bool = True
 
     def __init__(self, model: nn.Module, dataset: data.Dataset) -> None:
         self.model = model

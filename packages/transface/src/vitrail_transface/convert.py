@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from vitrail.component import default_config
 from vitrail.errors import InputError, UsageError
 from vitrail.specs import ComponentSpec
-from vitrail_training.foreign import name_some, read_checkpoint
+from vitrail_training.foreign import fill, read_checkpoint
 from vitrail_transface.config import PATCH, TOKENS, VARIANTS, TransFaceConfig
 from vitrail_transface.recognizer import TransFaceRecognizer
 
@@ -45,7 +44,7 @@ def convert(path: Path | str, *, spec: ComponentSpec) -> TransFaceRecognizer:
     tensors = read_checkpoint(path, within=NESTED)
     config = _config(path, tensors, spec)
     component = TransFaceRecognizer.from_config(config, spec=spec, seed=0)
-    _fill(component, tensors, path)
+    fill(component.module, tensors, where=path.name, wanted=f"a whole {spec.id}")
     return component
 
 
@@ -78,21 +77,3 @@ def _config(path: Path, tensors: Mapping[str, Tensor], spec: ComponentSpec) -> T
     if len(present) == 1:
         raise InputError(f"{path.name} has only half of the gate, {present[0]}; wanted are both or neither.")
     return replace(asked, gate=bool(present), embedding=tensors["feature.2.weight"].shape[0])
-
-
-def _fill(component: TransFaceRecognizer, tensors: Mapping[str, Tensor], path: Path) -> None:
-    wanted = component.module.state_dict()
-    missing = [n for n in wanted if n not in tensors and not n.endswith("num_batches_tracked")]
-    unknown = [n for n in tensors if n not in wanted]
-    if missing or unknown:
-        trouble = [f"lacks {name_some(missing)}"] if missing else []
-        trouble += [f"has {name_some(unknown)}, which no TransFace has"] if unknown else []
-        raise InputError(f"{path.name} {' and '.join(trouble)}; wanted is a whole {component.spec.id}.")
-    for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
-            raise InputError(
-                f"{path.name} has {name} of shape {tuple(tensor.shape)}; wanted is {tuple(wanted[name].shape)}."
-            )
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"{path.name} holds numbers in {name} that are not finite; get another file.")
-    component.module.load_state_dict(dict(tensors), strict=False)

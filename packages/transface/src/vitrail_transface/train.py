@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitrail.specs import ComponentSpec, resolve
+from vitrail.specs import ComponentSpec
 from vitrail_recognition.training import RecognizerTask, fit_recognizer
 from vitrail_recognition.training_config import in_steps
 from vitrail_recognition.training_data import TrainingFaces, open_training_faces
 from vitrail_training.config import FitConfig
 from vitrail_training.optim import parameter_groups
 from vitrail_training.run import FitResult
+from vitrail_training.variants import saved_as
 from vitrail_transface.config import TOKENS, TransFaceConfig
 from vitrail_transface.dpap import draw, perturb
 from vitrail_transface.ehsm import sample_weights
@@ -25,17 +26,23 @@ from vitrail_transface.recognizer import TransFaceRecognizer
 from vitrail_transface.train_config import TrainConfig
 
 
-def train(config: TrainConfig, *, out: Path | str, resume: Path | str | None = None) -> FitResult:
+def train(
+    config: TrainConfig,
+    *,
+    out: Path | str,
+    resume: Path | str | None = None,
+    spec: ComponentSpec | None = None,
+) -> FitResult:
     """Train a TransFace. Into `out` go final/ (the component), centres.safetensors (the class centres, which only
     further training needs), and best/ where fit.best_metric is set.
 
-    resume: "auto", or a checkpoint or folder of a run; see `vitrail_training.fit`.
+    resume: "auto", or a checkpoint or folder of a run; see `vitrail_training.fit`. spec: the variant that is meant;
+    UsageError where the config's network is another one.
     """
+    chosen = variant(config.model, spec)
     dataset = open_training_faces(config)
     settings = in_steps(config, len(dataset))
-    component = TransFaceRecognizer.from_config(
-        config.model, spec=nearest_spec(config.model), seed=settings.seed
-    )
+    component = TransFaceRecognizer.from_config(config.model, spec=chosen, seed=settings.seed)
     return fit_recognizer(TransFaceTask(component, dataset, config), settings, out=out, resume=resume)
 
 
@@ -91,14 +98,13 @@ class TransFaceTask(RecognizerTask):
         return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
 
 
-def nearest_spec(config: TransFaceConfig) -> ComponentSpec:
-    """The component that a network of this config is saved as: the variant of its size, else S, or tiny for narrow
-    ones. `config.json` has the exact network."""
-
-    def size(of: TransFaceConfig) -> tuple[int, int, int]:
-        return of.dim, of.depth, of.embedding
-
-    for spec in vitrail_components():
-        if size(resolve(spec.config)()) == size(config):
-            return spec
-    return TINY if config.dim <= 64 else VIT_S
+def variant(config: TransFaceConfig, asked: ComponentSpec | None = None) -> ComponentSpec:
+    """The component that a network of this config is saved as; without `asked` and of no variant's size, a wide one
+    as S and a narrow one as tiny."""
+    return saved_as(
+        config,
+        vitrail_components(),
+        size=lambda of: (of.dim, of.depth, of.embedding),
+        asked=asked,
+        otherwise=TINY if config.dim <= 64 else VIT_S,
+    )

@@ -214,7 +214,7 @@ def test_other_files_are_refused_in_a_sentence(state, small_config, spec, tmp_pa
         "more.pt",
         saved(lambda s: s.update({"rel_pos": torch.ones(1)})),
         InputError,
-        "has rel_pos, which no TransFace",
+        "has rel_pos, which are not of it",
     )
     refused(
         "wide.pt",

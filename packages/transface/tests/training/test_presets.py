@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import tomllib
 from dataclasses import asdict, replace
 
 import pytest
@@ -102,3 +104,12 @@ def test_fp16_is_refused_at_once():
     with pytest.raises(UsageError, match="fp16"):
         replace(config, fit=replace(config.fit, precision="fp16"))
     assert TransFaceConfig() == config.model
+
+
+def test_a_component_without_a_preset_is_trained_as_it_is(capsys):
+    assert run(["train", "transface/vit-l", "--data", "x", "--print-config"]) == 0
+    printed = tomllib.loads(capsys.readouterr().out)
+    assert printed["model"] == json.loads(json.dumps(asdict(vit_l())))
+    assert run(["train", "transface/tiny", "--preset", "ms1mv2_vit_s", "--data", "x"]) == 2
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "transface/tiny was asked for, and the network of this config is that of transface/vit-s." in said

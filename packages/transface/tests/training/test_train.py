@@ -29,11 +29,12 @@ from vitrail_transface.ehsm import sample_weights
 from vitrail_transface.plugin import TINY
 from vitrail_transface.probe import probe_gates
 from vitrail_transface.recognizer import TransFaceRecognizer
-from vitrail_transface.train import TransFaceTask, nearest_spec, train
+from vitrail_transface.train import TransFaceTask, train, variant
 from vitrail_transface.train_config import TrainConfig
 
 MODEL = TransFaceConfig(dim=16, depth=2, heads=2, embedding=12, gate_dim=6, drop_path=0.2, mask_ratio=0.1)
 FIT = FitConfig(steps=4, batch_size=4, lr=1e-3, weight_decay=0.1, clip_norm=5.0, log_every=1, device="cpu")
+BY_EPOCHS = replace(FIT, steps=FitConfig().steps)
 MARGIN = MarginConfig(scale=16.0, margin=0.2, gradient="straight_through")
 
 
@@ -78,7 +79,7 @@ class TestTraining(TrainSuite):
 
 
 def test_a_run(folder, tmp_path):
-    config = small_run(folder, verify=(str(folder),), epochs=2, warmup_epochs=1, pairs=20)
+    config = small_run(folder, verify=(str(folder),), epochs=2, warmup_epochs=1, pairs=20, fit=BY_EPOCHS)
     result = train(config, out=tmp_path / "run")
     assert result.steps == 8
     assert set(result.metrics) >= {"four/accuracy", "four/std", "four/AUC", "accuracy"}
@@ -226,7 +227,7 @@ def test_what_does_not_fit_is_said_before_training(folder, tmp_path):
     with pytest.raises(UsageError, match="No training data was given"):
         train(replace(config, data=""), out=tmp_path / "a")
     with pytest.raises(UsageError, match="there are 16 training images, fewer than one batch of 32"):
-        train(replace(config, epochs=1, fit=replace(FIT, batch_size=32)), out=tmp_path / "a")
+        train(replace(config, epochs=1, fit=replace(BY_EPOCHS, batch_size=32)), out=tmp_path / "a")
     with pytest.raises(UsageError, match=r"model.gate is off.*set dpap.probability to 0"):
         replace(config, model=replace(MODEL, gate=False))
     assert not (tmp_path / "a").exists()
@@ -248,10 +249,10 @@ def test_other_settings_are_refused_and_moved_data_are_not(people, tmp_path):
 
 
 def test_the_name_that_a_network_is_saved_under():
-    assert nearest_spec(vit_s()).id == "transface/vit-s"
-    assert nearest_spec(replace(vit_l(), drop_path=0.0)).id == "transface/vit-l"
-    assert nearest_spec(MODEL).id == "transface/tiny"
-    assert nearest_spec(TransFaceConfig(dim=384)).id == "transface/vit-s"
+    assert variant(vit_s()).id == "transface/vit-s"
+    assert variant(replace(vit_l(), drop_path=0.0)).id == "transface/vit-l"
+    assert variant(MODEL).id == "transface/tiny"
+    assert variant(TransFaceConfig(dim=384)).id == "transface/vit-s"
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vitrail_recognition.testing import check_two_processes_equal_one
+from vitrail_recognition.testing import check_two_processes_equal_one, check_two_processes_resume
 
 
 @pytest.mark.slow
@@ -14,3 +14,8 @@ def test_two_processes_equal_one(tmp_path):
     ended = check_two_processes_equal_one(Path(__file__).with_name("two_processes.py"), tmp_path)
     assert ended.weights.keys() >= {"weight", "pos_embed"}
     assert ended.weights["weight"].shape == (5, 12)
+
+
+@pytest.mark.slow
+def test_the_whole_method_in_two_processes_goes_on_where_it_stopped(tmp_path):
+    check_two_processes_resume(Path(__file__).with_name("whole_method.py"), tmp_path)

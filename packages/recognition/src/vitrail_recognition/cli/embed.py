@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from vitrail.cli import output
-from vitrail.errors import InputError, UsageError
+from vitrail.errors import InputError, NotInstalledError, UsageError
 from vitrail_recognition.cli.using import (
     FACES,
     USUAL,
@@ -62,7 +62,7 @@ def embed(
     for path in photos:
         try:
             faces = _faces_of(path, finder, all_faces)
-        except InputError as error:
+        except (InputError, NotInstalledError) as error:  # the latter for a HEIC picture without its reader
             if len(photos) == 1:
                 raise
             output.error(str(error))

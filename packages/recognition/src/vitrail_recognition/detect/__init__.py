@@ -22,10 +22,12 @@ BACKENDS = {
 }
 SMALLEST = 20
 """Side of the smallest face that is looked for, in pixels of the photograph as it is searched."""
+LEAST = 10
+"""Side of the smallest face that may be asked for, in pixels of the photograph."""
 LONGEST = 1600
 """A photograph with a longer side is searched in a smaller copy: faces in it are large enough."""
 
-__all__ = ["BACKENDS", "Detection", "Detector", "LONGEST", "SMALLEST", "detect", "load_backend"]
+__all__ = ["BACKENDS", "Detection", "Detector", "LEAST", "LONGEST", "SMALLEST", "detect", "load_backend"]
 
 
 def detect(
@@ -48,8 +50,11 @@ def detect(
     Boxes and landmarks are in pixels of the image that was given.
     """
     check_rgb(image)
-    if min_size is not None and not min_size > 0:
-        raise UsageError(f"min_size is {min_size}; wanted is a number of pixels above 0.")
+    if min_size is not None and not min_size >= LEAST:
+        raise UsageError(
+            f"min_size is {min_size:g}; wanted is at least {LEAST} pixels: nothing can be told of smaller faces, and a "
+            "large photograph would be enlarged beyond all memory to look for them."
+        )
     if threshold is not None and not 0 <= threshold <= 1:
         raise UsageError(f"threshold is {threshold}; wanted is 0 to 1.")
     find = load_backend(backend, weights=weights, device=device)

@@ -102,8 +102,9 @@ def _mended(matrices: Tensor) -> Tensor:
     off = torch.where(
         values == values.mT, 0, (finite - finite.mT).abs().masked_fill(values.isinf(), torch.inf)
     )
-    if (off > TOLERANCE * finite.abs().amax()).any():
-        place = int(off.argmax())
+    relative = off / finite.abs().amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
+    if (relative > TOLERANCE).any():
+        place = int(relative.argmax())
         b, rest = divmod(place, values.shape[1] * values.shape[2])
         i, j = divmod(rest, values.shape[2])
         raise InputError(
