@@ -23,7 +23,7 @@ from vitrail.files import atomic_path
 class OnnxReport:
     """What was written, and how far it is from the network.
 
-    size: bytes. errors: input shapes -> largest absolute difference of any output; empty when unchecked.
+    size: bytes. errors: input shapes -> largest difference of any output; empty when unchecked.
     """
 
     path: Path
@@ -47,6 +47,8 @@ def export_onnx(
     check: bool = True,
     check_on: Sequence[Tensor | Sequence[Tensor]] | None = None,
     tolerance: float = 1e-4,
+    relative: bool = False,
+    reference: nn.Module | None = None,
     metadata: Mapping[str, str] | None = None,
     custom_translation_table: dict[Callable[..., Any], Callable[..., Any]] | None = None,
     opset: int | None = None,
@@ -58,7 +60,8 @@ def export_onnx(
         {"image": {0: "batch", 2: "height", 3: "width"}}.
     check: run onnxruntime on `example` and on `check_on`, and compare every output.
     check_on: further inputs; by default the example with each dynamic size doubled in turn, then all of them.
-    tolerance: the largest absolute difference that passes.
+    tolerance: the largest absolute difference that passes. relative: divided by the largest absolute output.
+    reference: the network to compare with, where `module` is one made for the export; by default `module`.
     metadata: strings to store in the file, such as class names.
     custom_translation_table: torch operator -> ONNX Script function, for operators of one's own.
 
@@ -100,7 +103,8 @@ def export_onnx(
         errors = {}
         if check:
             others = _doubled(inputs, input_names, dynamic) if check_on is None else map(_tuple, check_on)
-            errors = _compare(module, temporary, [inputs, *others], tolerance)
+            right = module if reference is None else copy.deepcopy(reference).cpu().float().eval()
+            errors = _compare(right, temporary, [inputs, *others], tolerance, relative)
     return OnnxReport(
         path=Path(path), opset=program.model.opset_imports[""], size=Path(path).stat().st_size, errors=errors
     )
@@ -132,9 +136,9 @@ def _doubled(
 
 
 def _compare(
-    module: nn.Module, path: Path, cases: Sequence[tuple[Tensor, ...]], tolerance: float
+    module: nn.Module, path: Path, cases: Sequence[tuple[Tensor, ...]], tolerance: float, relative: bool
 ) -> dict[str, float]:
-    """Largest absolute difference between network and file for each case; BrokenError above `tolerance`."""
+    """Largest difference between network and file for each case; BrokenError above `tolerance`."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -154,8 +158,7 @@ def _compare(
                 f"The exported network gives outputs of other shapes for {shapes}; nothing was written."
             )
         errors[shapes] = max(
-            float((torch.from_numpy(ours).double() - theirs.double()).abs().max()) if theirs.numel() else 0.0
-            for ours, theirs in pairs
+            _difference(torch.from_numpy(ours).double(), theirs.double(), relative) for ours, theirs in pairs
         )
         if not errors[shapes] <= tolerance:
             raise BrokenError(
@@ -163,6 +166,13 @@ def _compare(
                 "asked for. Nothing was written."
             )
     return errors
+
+
+def _difference(ours: Tensor, theirs: Tensor, relative: bool) -> float:
+    if not theirs.numel():
+        return 0.0
+    found = (ours - theirs).abs().max()
+    return float(found / theirs.abs().max().clamp_min(1e-30) if relative else found)
 
 
 def _outputs(result: Any) -> list[Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vitrail_cmunet.kernels.selective_scan import triton_backward, triton_forward
 from vitrail_cmunet.kernels.selective_scan.reference import DIRECTIONS
+from vitrail_training.kernels.device import device_of
 
 TILE = 16  # steps in one tile
 CARRY_CHUNKS = 64  # chunks that `carry` scans at once
@@ -71,7 +72,7 @@ def forward(
     grid = (chunks, DIRECTIONS * batch, triton.cdiv(d, sizes.block))
     options = {**sizes.constants(), "TILES": chunk // TILE}
     shape = (height, width, d, chunks)
-    with _on(x):
+    with device_of(x):
         triton_forward.scan_local[grid](
             x, projected, dt_weight, dt_bias, A_log, sums, local, *shape, **options
         )
@@ -116,7 +117,7 @@ def backward(
     dD = torch.empty_like(dbias)
     shape = (height, width, d, chunks)
     options = sizes.constants()
-    with _on(x):
+    with device_of(x):
         triton_backward.grad_local[(chunks, DIRECTIONS * batch, blocks)](
             dy, projected, dt_weight, dt_bias, A_log, sums, local, *shape, **options
         )
@@ -162,8 +163,3 @@ def _chunk_buffers(x: Tensor, chunks: int, sizes: Sizes, count: int) -> tuple[Te
 
 def _contiguous(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.contiguous() for tensor in tensors)
-
-
-def _on(x: Tensor):
-    """Triton launches on the current device; make it the input's."""
-    return torch.cuda.device(x.device) if x.is_cuda else torch.autograd.profiler.record_function("cross_scan")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vitrail_recognition.kernels.class_softmax import triton_kernels as kernels
 from vitrail_recognition.kernels.class_softmax.parts import inverse_norms, merge, target_cosine
+from vitrail_training.kernels.device import device_of
 
 BUDGET = 32 << 20
 SLICE = 4096  # classes that one program of `block_sums` adds up
@@ -41,7 +42,7 @@ def forward(
     slots = (classes // work.block) * slices + triton.cdiv(classes % work.block, SLICE)
     rests = norms.new_empty(batch, slots)
     means = norms.new_empty(batch, slots) if want_mean else rests
-    with _on(embeddings):
+    with device_of(embeddings):
         for number, first in enumerate(range(0, classes, work.block)):
             products, _ = work.products(first)
             n = products.shape[1]
@@ -80,7 +81,7 @@ def backward(
     grad_embeddings = norms.new_zeros(batch, width)
     grad_centres = torch.empty_like(centres)
     in_place = centres.dtype == torch.float32
-    with _on(embeddings):
+    with device_of(embeddings):
         for first in range(0, len(centres), work.block):
             products, block_centres = work.products(first)
             n = products.shape[1]
@@ -149,10 +150,3 @@ def _add_product(out: Tensor, a: Tensor, b: Tensor) -> None:
 
 def _contiguous(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.contiguous() for tensor in tensors)
-
-
-def _on(x: Tensor):
-    """Triton launches on the current device; make it the input's."""
-    return (
-        torch.cuda.device(x.device) if x.is_cuda else torch.autograd.profiler.record_function("class_softmax")
-    )

@@ -7,6 +7,7 @@ import triton
 from torch import Tensor
 
 from vitrail_topofr.kernels.persistence import triton_kernels as kernels
+from vitrail_training.kernels.device import device_of
 
 PRIM = 256
 """Up to this many points one program does a whole matrix; above, rounds over all rows are launched."""
@@ -20,7 +21,7 @@ def trees(distances: Tensor) -> Tensor:
     """As reference.trees, for float32 and narrower."""
     distances = distances.float().contiguous()
     n = distances.shape[1]
-    with _on(distances):
+    with device_of(distances):
         edges = _prim(distances) if n <= PRIM else _boruvka(distances)
         return edges.sort(dim=1).values[:, : n - 1] & _PLACE
 
@@ -53,10 +54,3 @@ def _boruvka(distances: Tensor) -> Tensor:
         kernels.hook[blocks](component, best, parent, edges, remaining, n, BLOCK=VERTICES, num_warps=4)
         kernels.relabel[blocks](component, best, parent, n, BLOCK=VERTICES, num_warps=4)
     return edges
-
-
-def _on(x: Tensor):
-    """Triton launches on the current device; make it the input's."""
-    return (
-        torch.cuda.device(x.device) if x.is_cuda else torch.autograd.profiler.record_function("persistence")
-    )

@@ -6,7 +6,6 @@ that every step is a small product in registers. Products are float32 throughout
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import lru_cache
 
 import torch
@@ -14,6 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from vitrail_training.kernels.device import device_of
 from vitrail_transface.kernels.amplitude_mix.op import LARGEST
 from vitrail_transface.kernels.amplitude_mix.reference import NOISE
 
@@ -106,8 +106,7 @@ def forward(
     per_patch = (targets.contiguous(), donors.contiguous(), share.contiguous())
     active = active.contiguous().view(torch.uint8)
     channels, height, width = images.shape[1:]
-    # Triton launches on the current device; make it the input's.
-    with torch.cuda.device(images.device) if images.is_cuda else nullcontext():
+    with device_of(images):
         mix_patch[(targets.numel(),)](
             images, mixed, *per_patch, active, *_tables(patch, images.device),
             channels, height, width, float(scale), float(shift), float(low), float(high),

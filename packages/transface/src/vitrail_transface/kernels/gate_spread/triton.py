@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from vitrail_training.kernels.device import device_of
 
 
 @triton.jit
@@ -81,6 +81,5 @@ def backward(dgated: Tensor, dspread: Tensor, tokens: Tensor, gate: Tensor) -> t
 def _launch(kernel, tokens: Tensor, pointers: tuple[Tensor, ...]) -> None:
     D = tokens.shape[-1]
     count, options = tokens.numel() // D, constants(D)
-    # Triton launches on the current device; make it the input's.
-    with torch.cuda.device(tokens.device) if tokens.is_cuda else nullcontext():
+    with device_of(tokens):
         kernel[(triton.cdiv(count, options["ROWS"]),)](*pointers, count, D, **options)
