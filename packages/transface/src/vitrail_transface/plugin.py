@@ -60,9 +60,10 @@ TINY = replace(
     id="transface/tiny",
     summary="a narrow ViT with 128-d embeddings, 1.4 M parameters, smaller than any of the paper; not for real faces",
     config="vitrail_transface.config:tiny",
-    # Trained weights come with the package once they are final; then `embedded` and `demo` are set here.
-    weights=Weights(licence="Apache-2.0"),
-    weights_caveat="demo weights, not calibrated on real faces",
+    embedded="vitrail_transface:weights/tiny",
+    weights=None,
+    weights_licence="Apache-2.0",
+    weights_caveat="these are demo weights, trained on made-up heads and not for real faces",
     converter="",
 )
 
