@@ -12,7 +12,6 @@ from vitrail.cli import flags, output
 from vitrail.errors import UsageError
 from vitrail.files import write_text
 from vitrail.loading import find_component, load
-from vitrail.manager import current
 from vitrail.specs import ComponentSpec, resolve_function
 
 OF_A_KIT = {"recognizer": ("recognition", "vitrail_recognition.evaluate:evaluate")}
@@ -64,6 +63,8 @@ def evaluate(
 
 def _evaluator(spec: ComponentSpec) -> str:
     """The component's own, or that of the kit of its kind, where that is there."""
+    from vitrail.manager import current
+
     kit, reference = OF_A_KIT.get(spec.kind, ("", ""))
     record = current().record(kit) if kit else None
     if spec.evaluator or (record is not None and record.status == "ok"):
