@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from vitrail_training import FitConfig, distributed, fit
 from vitrail_training.checkpoint import find_checkpoint, read_checkpoint
 from vitrail_training.data import Order, positions
+from vitrail_training.run import synchronise_norms
+from vitrail_training.task import Task
 from vitrail_training.testing import assert_same_run
 from vitrail_training.tracking import read_metrics
 
@@ -179,3 +181,16 @@ def test_alone_nothing_is_exchanged():
     assert distributed.sum_across(value) is value
     assert distributed.gather_objects("a") == ["a"]
     assert (distributed.rank(), distributed.world()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "processes", "device"),
+    [(True, 2, "cuda"), (False, 2, "cuda"), (True, 1, "cuda"), (True, 2, "cpu")],
+)
+def test_norms_are_synchronised_over_several_gpus_where_wanted(monkeypatch, wanted, processes, device):
+    monkeypatch.setattr(distributed, "world", lambda: processes)
+    task = Task(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)), [])
+    task.sync_batch_norm = wanted
+    synchronise_norms(task, torch.device(device))
+    expected = (wanted, processes, device) == (True, 2, "cuda")
+    assert isinstance(task.model[1], torch.nn.SyncBatchNorm) == expected

@@ -65,11 +65,13 @@ def _evaluator(spec: ComponentSpec) -> str:
     """The component's own, or that of the kit of its kind, where that is there."""
     from vitrail.manager import current
 
+    if spec.evaluator:
+        return spec.evaluator
     kit, reference = OF_A_KIT.get(spec.kind, ("", ""))
     record = current().record(kit) if kit else None
-    if spec.evaluator or (record is not None and record.status == "ok"):
-        return spec.evaluator or reference
-    more = f" vitrail-{kit} measures any {spec.kind}; it is not installed." if kit else ""
+    if record is not None and record.status == "ok":
+        return reference
+    more = f" vitrail-{kit} measures any {spec.kind}; it is not installed, or switched off." if kit else ""
     raise UsageError(f"{spec.id} offers no evaluator: its authors have not written one.{more}")
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from vitrail_recognition.compare import Comparison
     from vitrail_recognition.compare import compare as compare_photos
     from vitrail_recognition.faces import AlignedFace, FaceFinder, find_faces
-    from vitrail_recognition.gallery import Gallery, build_gallery, read_gallery
+    from vitrail_recognition.gallery import Gallery, read_gallery
+    from vitrail_recognition.gallery_build import build_gallery
     from vitrail_recognition.identify import Identification
     from vitrail_recognition.identify import identify as identify_faces
     from vitrail_recognition.photo import open_photo
@@ -25,7 +26,7 @@ _HOMES = {
     "FaceFinder": ("faces", "FaceFinder"),
     "Gallery": ("gallery", "Gallery"),
     "Identification": ("identify", "Identification"),
-    "build_gallery": ("gallery", "build_gallery"),
+    "build_gallery": ("gallery_build", "build_gallery"),
     "compare_photos": ("compare", "compare"),
     "find_faces": ("faces", "find_faces"),
     "identify_faces": ("identify", "identify"),

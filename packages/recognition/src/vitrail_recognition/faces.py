@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vitrail.errors import InputError, UsageError
 from vitrail.results import Face
 from vitrail_recognition.align import align, template
-from vitrail_recognition.detect import detect, smallest_face
+from vitrail_recognition.detect import detect, load_backend, smallest_face
 from vitrail_recognition.detect.base import sides
 from vitrail_recognition.photo import check_rgb
 
@@ -62,6 +62,12 @@ class FaceFinder:
         if inputs.size is None:
             raise UsageError(f"{recognizer.spec.id} does not say the size of its crops.")
         return cls(size=inputs.size, template=inputs.template, **settings)
+
+    def load(self) -> None:
+        """Load the detector now, so that a loop over photographs need not tell what is wrong with it from what is wrong
+        with one of them: NotInstalledError for one without its package, UsageError without its weights."""
+        if not self.aligned:
+            load_backend(self.backend, weights=self.weights, device=self.device)
 
     def __call__(self, photo: NDArray[np.uint8]) -> list[AlignedFace]:
         """Every face in uint8 RGB (H, W, 3), largest first."""

@@ -92,17 +92,15 @@ def identify(
     calibration, far, caveat: as for `compare`; with a calibration each match is accepted or not. UsageError
     where gallery or calibration are another recogniser's or other weights', InputError where there is no face.
     """
-    from vitrail_recognition.verification.calibration import weights_hash
-
-    finder = finder or FaceFinder.for_recognizer(recognizer)
     if top < 1:
         raise UsageError(f"top is {top}; wanted is 1 or more.")
-    hash = weights_hash(recognizer)
-    gallery.settings.require(recognizer.spec.id, hash, where)
+    finder = finder or FaceFinder.for_recognizer(recognizer)
+    settings = Settings.of(recognizer, finder)
+    gallery.settings.require(settings.recognizer, settings.weights_hash, where)
     if caveat:
         calibration = None
     if calibration is not None:
-        calibration.require(recognizer.spec.id, hash)
+        calibration.require(settings.recognizer, settings.weights_hash)
     index = GalleryIndex(gallery)
     faces = finder(photo)
     if not faces:
@@ -117,11 +115,10 @@ def identify(
         "pixels says little."
         for number in small
     ]
-    detector = Settings.of(recognizer, finder).detector
-    if detector != gallery.settings.detector:
+    if settings.detector != gallery.settings.detector:
         notes.append(
-            f"{where} was built with the detector {gallery.settings.detector}, and this is {detector}: faces are cut "
-            "differently, which lowers the similarity of the same person."
+            f"{where} was built with the detector {gallery.settings.detector}, and this is {settings.detector}: faces "
+            "are cut differently, so that one person's may be less alike."
         )
     point = calibration.verdict(0.0, far=far).point if calibration is not None else None
     return Identification(

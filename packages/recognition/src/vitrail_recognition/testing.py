@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+import vitrail
+from vitrail.loading import default_weights
+from vitrail.specs import ComponentSpec
+from vitrail_recognition.training_config import FaceDataConfig
+from vitrail_recognition.verification.roc import roc_curve
+from vitrail_training.config import FitConfig
 from vitrail_training.testing import assert_same_run, run_script
 from vitrail_training.tracking import read_metrics
 
@@ -82,6 +92,50 @@ def check_two_processes_resume(script: Path, folder: Path) -> Ended:
     ended = _ended(folder / "whole")
     assert ended.losses[0] != ended.losses[-1], "nothing was learnt"
     return ended
+
+
+def train_in_steps(train: Callable[..., Any], config: FaceDataConfig) -> None:
+    """What a script of `check_two_processes_resume` does with DATA OUT STEPS: `train` by `config`, small and short."""
+    data, out, steps = sys.argv[1:]
+    torch.set_num_threads(1)
+    fit = FitConfig(
+        steps=int(steps),
+        batch_size=8,
+        lr=0.01,
+        schedule="constant",
+        log_every=1,
+        checkpoint_every=2,
+        device="cpu",
+    )
+    margin = replace(config.margin, scale=8.0)
+    train(replace(config, data=data, margin=margin, fit=fit), out=Path(out), resume="auto")
+
+
+def check_demo_weights(spec: ComponentSpec, heads: Path) -> None:
+    """The weights inside a package: small, with a card, said not to be for real faces, and trained.
+
+    heads: a picture of crops that they were not trained on, a row for each identity. AssertionError where the AUC over
+    all pairs is not above 0.98; an untrained network has 0.5 to 0.6 on made-up heads.
+    """
+    folder = default_weights(spec)
+    assert folder is not None, f"{spec.id} has no weights inside"
+    assert (folder / "model.safetensors").stat().st_size < 4e6
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "not for real faces" in spec.weights_caveat
+    assert "not for real faces" in card
+    with Image.open(heads) as opened:
+        sheet = np.asarray(opened.convert("RGB"))
+    rows, columns = sheet.shape[0] // SIDE, sheet.shape[1] // SIDE
+    crops = sheet.reshape(rows, SIDE, columns, SIDE, 3).swapaxes(1, 2).reshape(-1, SIDE, SIDE, 3)
+    first, second = np.triu_indices(len(crops), 1)
+
+    def auc(weights: str | None) -> float:
+        vectors = vitrail.load(spec.id, weights=weights, device="cpu").embed(list(crops)).vectors
+        cosines = np.einsum("pd,pd->p", vectors[first], vectors[second])
+        return roc_curve(cosines, first // columns == second // columns).auc
+
+    assert auc("random") < 0.8, "these heads are told apart without any training"
+    assert auc(None) > 0.98
 
 
 def _run(script: Path, out: Path, people: Path, other: Path, *, processes: int) -> Ended:

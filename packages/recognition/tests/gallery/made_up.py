@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vitrail_recognition.faces import FaceFinder
-from vitrail_recognition.gallery import build_gallery
+from vitrail_recognition.gallery_build import build_gallery
 
 ALIGNED = FaceFinder(aligned=True)
 

@@ -10,10 +10,11 @@ import pytest
 from made_up import ALIGNED, Counting, build, crop, save
 from PIL import Image
 
-from vitrail.errors import BrokenError, InputError, NotInstalledError, UsageError
-from vitrail_recognition import gallery as module
+from vitrail.errors import BrokenError, InputError, NotInstalledError, UsageError, VitrailError
+from vitrail_recognition import gallery_build as module
 from vitrail_recognition.faces import FaceFinder
-from vitrail_recognition.gallery import build_gallery, read_gallery
+from vitrail_recognition.gallery import read_gallery
+from vitrail_recognition.gallery_build import build_gallery
 from vitrail_recognition.identify import identify
 
 
@@ -38,7 +39,7 @@ def test_a_gallery_is_built_and_read(recognizer, people, tmp_path):
 def test_unchanged_photographs_are_not_embedded_again(recognizer, people, tmp_path, monkeypatch):
     before, _ = build(recognizer, people, tmp_path / "g")
     monkeypatch.setattr(module, "open_photo", lambda path: pytest.fail(f"{path} was opened"))
-    monkeypatch.setattr(module, "_sha256", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(module, "sha256_of", lambda path: pytest.fail(f"{path} was read"))
     after, report = build(recognizer, people, tmp_path / "g")
     assert (report.embedded, report.kept, recognizer.count) == (0, 9, 0)
     np.testing.assert_array_equal(after.vectors, before.vectors)
@@ -163,19 +164,19 @@ def test_photographs_that_cannot_be_read_are_left_out_and_tried_again(
         people / "person1" / "0.png",
         people / "person2" / "0.png",
     )
-    whole = {name: getattr(module, name) for name in ("_sha256", "open_photo", "find_photos")}
+    whole = {name: getattr(module, name) for name in ("sha256_of", "open_photo", "find_photos")}
 
     def hashed(path):
         if path == locked:
             raise InputError(f"{path} cannot be read: Permission denied.")
-        return whole["_sha256"](path)
+        return whole["sha256_of"](path)
 
     def opened(path):
         if path == phone:
             raise NotInstalledError("it is a HEIC picture: pip install pillow-heif.")
         return whole["open_photo"](path)
 
-    monkeypatch.setattr(module, "_sha256", hashed)
+    monkeypatch.setattr(module, "sha256_of", hashed)
     monkeypatch.setattr(module, "open_photo", opened)
     files = list(module.find_photos(people))
     saved = gone.read_bytes()
@@ -187,6 +188,7 @@ def test_photographs_that_cannot_be_read_are_left_out_and_tried_again(
     assert "Permission denied" in problems["person1/0.png"]
     assert "pillow-heif" in problems["person2/0.png"]
     assert len(made.rows) == 4
+    assert report.kept == 0
 
     gone.write_bytes(saved)
     for name, function in whole.items():
@@ -200,3 +202,10 @@ def test_fresh_ignores_what_a_killed_build_left(recognizer, people, tmp_path):
     recognizer.count = 0
     _, report = build(recognizer, people, tmp_path / "g", fresh=True)
     assert (report.embedded, recognizer.count) == (9, 7)
+
+
+def test_a_detector_that_cannot_run_is_said_before_any_photograph(recognizer, people, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "open_photo", lambda path: pytest.fail(f"{path} was opened"))
+    with pytest.raises(VitrailError, match=r"(?i)scrfd|insightface"):
+        build_gallery(recognizer, people, tmp_path / "g", finder=FaceFinder(backend="scrfd"))
+    assert not (tmp_path / "g").exists()

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from made_up import build, crop, save
 
-from vitrail_recognition.gallery import progress_file, read_gallery
+from vitrail_recognition.gallery import read_gallery
+from vitrail_recognition.gallery_build import progress_file
 
 SLOW_BUILD = """
 import sys, time
@@ -23,7 +24,7 @@ from vitrail import manager
 points = [EntryPoint(name="fake", value="vitrail.testing.fakes", group="vitrail.plugins")]
 built = manager.Manager(points)
 manager.current = lambda: built
-from vitrail_recognition import gallery
+from vitrail_recognition import gallery_build as gallery
 from vitrail_recognition.faces import FaceFinder
 from vitrail_recognition.recognizers import load_recognizer
 

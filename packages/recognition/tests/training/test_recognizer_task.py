@@ -123,6 +123,10 @@ def test_generators_follow_from_seed_process_step_and_part(folder, monkeypatch):
     assert drawn(ready(), 0)[0] not in first
 
 
+def test_norms_stay_with_their_gpu_as_published():
+    assert RecognizerTask.sync_batch_norm is False
+
+
 def test_settings_say_what_must_stay_the_same(folder):
     settings = make_task(folder, verify=("a.bin",)).settings
     assert settings["classes"] == 3

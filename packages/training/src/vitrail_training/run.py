@@ -68,9 +68,7 @@ class Run:
                 f"best_metric is {config.best_metric}, and {type(task).__name__} has no evaluate()."
             )
         self.told = folder.resolved(config, task.settings, len(task.dataset))
-        if task.sync_batch_norm and distributed.world() > 1 and self.device.type == "cuda":
-            # each process sees only its share of a batch, and would normalise by that share
-            task.model = nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
+        synchronise_norms(task, self.device)
         self.network = task.model.to(self.device)
         optimizer = task.optimizer(self.network, config)
         self.ema = Ema(self.network, config.ema) if config.ema else None
@@ -244,3 +242,9 @@ class Run:
             "processes": distributed.world(),
             "threads": torch.get_num_threads(),
         }
+
+
+def synchronise_norms(task: Task, device: torch.device) -> None:
+    """Let every BatchNorm normalise by all of a batch, where the task wants that and several GPUs share one."""
+    if task.sync_batch_norm and distributed.world() > 1 and device.type == "cuda":
+        task.model = nn.SyncBatchNorm.convert_sync_batchnorm(task.model)

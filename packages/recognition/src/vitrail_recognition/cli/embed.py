@@ -58,6 +58,7 @@ def embed(
         raise UsageError("Nothing was asked for: give -o OUT.npy for the vectors, or --json to print them.")
     recognizer = using.recognizer()
     finder = using.finder(recognizer)
+    finder.load()
     rows, crops, failed = [], [], 0
     for path in photos:
         try:

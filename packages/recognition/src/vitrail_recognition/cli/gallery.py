@@ -43,7 +43,8 @@ def build(
         fresh: ignore what the file holds, and embed everything.
         json: print the result as JSON.
     """
-    from vitrail_recognition.gallery import build_gallery, read_gallery
+    from vitrail_recognition.gallery import read_gallery
+    from vitrail_recognition.gallery_build import build_gallery
 
     made_with = (
         read_gallery(out).settings.recognizer if out.is_file() and not fresh and not using.model else None

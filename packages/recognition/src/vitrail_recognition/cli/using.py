@@ -35,7 +35,7 @@ class Using:
         aligned: the photographs are aligned crops already.
         detector: mtcnn or scrfd.
         detector_weights: an ONNX file of SCRFD.
-        min_face: side of the smallest face that is looked for, in pixels.
+        min_face: side of the smallest face that is looked for, in pixels, from 10.
     """
 
     model: Annotated[str | None, Parameter(name=["--model", "-m"])] = None

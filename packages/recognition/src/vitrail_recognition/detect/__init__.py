@@ -44,7 +44,7 @@ def detect(
     backend: "mtcnn", or "scrfd" (extra `insightface`, `weights` its ONNX file).
     min_size: side of the smallest face in pixels. None: 20, or more in a photograph whose longer side is over
         LONGEST and that is therefore searched in a smaller copy (50 at 4000 pixels). A smaller `min_size`
-        that is asked for is searched for, which takes longer.
+        that is asked for is searched for, which takes longer; UsageError below LEAST.
     threshold: least score, 0 to 1; None for the backend's own (0.9 for mtcnn, 0.5 for scrfd).
 
     Boxes and landmarks are in pixels of the image that was given.
