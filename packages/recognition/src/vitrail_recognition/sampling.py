@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,9 +18,3 @@ def sample_rows(labels: Tensor, rows: int, count: int, generator: torch.Generato
     scores = scores.index_fill(0, places, 2.0)[:rows]
     chosen = scores.topk(count, sorted=False).indices.sort().values
     return chosen, torch.where(labels >= 0, torch.searchsorted(chosen, labels), -1)
-
-
-def generator_for(device: torch.device, *numbers: int) -> torch.Generator:
-    """A generator that starts from these numbers alone, so that what it draws needs no state to be repeated."""
-    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-    return torch.Generator(device).manual_seed(seed)

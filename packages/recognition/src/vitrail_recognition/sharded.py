@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from vitrail.errors import UsageError
 from vitrail_recognition.collectives import gather, gather_embeddings, merge_shards
 from vitrail_recognition.kernels.class_softmax import ClassSoftmax, class_softmax
-from vitrail_recognition.sampling import generator_for, sample_rows
+from vitrail_recognition.sampling import sample_rows
 from vitrail_training.distributed import rank, world
+from vitrail_training.draws import generator_for
 
 INIT_STD = 0.01
 INIT_BLOCK = 4096  # rows drawn from one generator, so that centres begin alike for any number of processes

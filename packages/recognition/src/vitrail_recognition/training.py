@@ -16,13 +16,13 @@ from vitrail_recognition.margins import ArcFace, CosFace, Margin
 from vitrail_recognition.readers.ijb import IJB
 from vitrail_recognition.readers.opening import open_faces
 from vitrail_recognition.resharding import write_centres
-from vitrail_recognition.sampling import generator_for
 from vitrail_recognition.task import MarginTask
 from vitrail_recognition.training_config import FaceDataConfig, MarginConfig
 from vitrail_recognition.training_data import TrainingFaces
 from vitrail_training.component import TorchComponent
 from vitrail_training.config import FitConfig
 from vitrail_training.distributed import gather_objects, rank, world
+from vitrail_training.draws import StepDraws
 from vitrail_training.loop import fit
 from vitrail_training.run import FitResult
 
@@ -52,17 +52,11 @@ class RecognizerTask(MarginTask):
         for name in ("fit", "data", "verify", "pairs"):  # a run may go on with data that were moved
             del told[name]
         self.settings = {**told, "classes": dataset.classes}
-        self._place = (-1, 0)
+        self._draws = StepDraws(DRAWS)
 
     def generator(self, step: int) -> torch.Generator:
-        """A CPU generator for what this part of this step draws; to be called once a part.
-
-        It begins from the seed, the process, the step and the part alone, so that there is no state to save and a
-        resumed run draws the same.
-        """
-        before, part = self._place
-        self._place = (step, part + 1 if step == before else 0)
-        return generator_for(torch.device("cpu"), self.config.seed, DRAWS, rank(), *self._place)
+        """A CPU generator for what this part of this step draws; to be called once a part."""
+        return self._draws(self.config.seed, step)
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The run's precision, for parts of the network that are called outside its forward pass."""

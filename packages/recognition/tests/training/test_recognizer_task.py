@@ -17,6 +17,7 @@ from vitrail_recognition import training
 from vitrail_recognition.training import RecognizerTask, fit_recognizer
 from vitrail_recognition.training_config import FaceDataConfig, MarginConfig
 from vitrail_recognition.training_data import open_training_faces
+from vitrail_training import draws
 from vitrail_training.component import TorchComponent
 from vitrail_training.config import FitConfig
 from vitrail_training.testing import check_resume_is_bit_equal
@@ -119,7 +120,7 @@ def test_generators_follow_from_seed_process_step_and_part(folder, monkeypatch):
     assert drawn(ready(), 0, 0, 1, 2) == first
     assert drawn(ready(), 1, 2) == first[2:]
     assert drawn(ready(seed=1), 0)[0] not in first
-    monkeypatch.setattr(training, "rank", lambda: 1)
+    monkeypatch.setattr(draws, "rank", lambda: 1)
     assert drawn(ready(), 0)[0] not in first
 
 

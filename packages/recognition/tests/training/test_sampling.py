@@ -10,7 +10,8 @@ from vitrail.errors import UsageError
 from vitrail_recognition.centre_optimizer import CentreOptimizer
 from vitrail_recognition.kernels.class_softmax.sample import random_inputs
 from vitrail_recognition.loss import MarginSoftmax
-from vitrail_recognition.sampling import generator_for, sample_rows
+from vitrail_recognition.sampling import sample_rows
+from vitrail_training.draws import generator_for
 
 CPU = torch.device("cpu")
 MAKERS = {

@@ -13,17 +13,16 @@ from vitrail_topofr.perturb import (
     ERASE,
     GRAY,
     JITTER,
+    KERNEL,
     NONE,
     Plan,
     Ranges,
     apply_plan,
     draw_plan,
     erase,
-    gaussian_blur,
-    grey,
-    jitter,
     perturb,
 )
+from vitrail_training.images import gaussian_blur, grey, jitter
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -41,7 +40,7 @@ def colours(count: int = 6, height: int = 31, width: int = 24) -> torch.Tensor:
 def test_blur_is_torchvisions():
     images = colours()
     sigma = torch.tensor([0.1, 0.3, 0.9, 1.7, 3.3, 5.0])
-    found = gaussian_blur(images, sigma)
+    found = gaussian_blur(images, sigma, kernel=KERNEL)
     for image, one, mine in zip(images, sigma.tolist(), found):
         wanted = one_at_a_time.gaussian_blur(image, [5, 9], [one, one])
         torch.testing.assert_close(mine, wanted, atol=1e-6, rtol=0)
@@ -143,10 +142,10 @@ def test_each_image_gets_what_the_plan_says():
     assert torch.equal(found[0], images[0])
     assert torch.equal(found[4], erase(images[4:5], plan.boxes[4:5])[0])
     wanted = {
-        1: gaussian_blur(rgb[1:2], plan.sigma[1:2])[0],
+        1: gaussian_blur(rgb[1:2], plan.sigma[1:2], kernel=KERNEL)[0],
         2: grey(rgb[2:3])[0].expand(3, -1, -1),
         3: jitter(rgb[3:4], plan.factors[3:4], plan.order[3:4])[0],
-        5: gaussian_blur(rgb[5:6], plan.sigma[5:6])[0],
+        5: gaussian_blur(rgb[5:6], plan.sigma[5:6], kernel=KERNEL)[0],
     }
     for index, one in wanted.items():
         torch.testing.assert_close(found[index], one * 2 - 1)

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from vitrail.errors import UsageError
 from vitrail.testing.suites import TrainSuite
 from vitrail_recognition.evaluate import EvalConfig, evaluate
-from vitrail_recognition.sampling import generator_for
 from vitrail_recognition.training import DRAWS, fit_recognizer
 from vitrail_recognition.training_config import MarginConfig
 from vitrail_recognition.training_data import open_training_faces
@@ -26,6 +25,7 @@ from vitrail_topofr.structure import structure_loss
 from vitrail_topofr.train import TopoFRTask, train, variant
 from vitrail_topofr.train_config import TrainConfig
 from vitrail_training.config import FitConfig
+from vitrail_training.draws import generator_for
 from vitrail_training.testing import check_overfits_one_batch, check_resume_is_bit_equal
 from vitrail_training.tracking import read_metrics
 

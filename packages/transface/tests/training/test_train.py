@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 from vitrail.errors import InputError, UsageError
 from vitrail.testing.suites import TrainSuite
 from vitrail_recognition.evaluate import EvalConfig, evaluate
-from vitrail_recognition.sampling import generator_for
 from vitrail_recognition.training import DRAWS, fit_recognizer
 from vitrail_recognition.training_config import MarginConfig
 from vitrail_recognition.training_data import open_training_faces
 from vitrail_training.checkpoint import find_checkpoint, read_checkpoint
 from vitrail_training.config import FitConfig
+from vitrail_training.draws import generator_for
 from vitrail_training.testing import check_overfits_one_batch, check_resume_is_bit_equal
 from vitrail_training.tracking import read_metrics
 from vitrail_transface import train as train_module
