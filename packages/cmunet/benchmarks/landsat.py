@@ -39,12 +39,12 @@ from landsat_rivals import (
 )
 
 from vitrail.files import write_text
-from vitrail_cmunet.data.landsat import load_landsat, part_of
 from vitrail_cmunet.data.opening import open_cases, open_training_data
 from vitrail_cmunet.plugin import LANDSAT
 from vitrail_cmunet.presets import landsat
 from vitrail_cmunet.train import SegmentationTask
 from vitrail_cmunet.train_config import TrainConfig
+from vitrail_segmentation.landsat import load_landsat, part_of
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_training.claims import Runs
 from vitrail_training.loop import fit

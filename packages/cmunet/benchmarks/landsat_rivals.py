@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from vitrail_cmunet.config import CMUNetConfig
-from vitrail_cmunet.data.scene import Scene
 from vitrail_cmunet.model import CMUNet, TrainingOutput, pad
 from vitrail_cmunet.segmenter import CMUNetSegmenter
+from vitrail_segmentation.labelled_scene import LabelledScene
 from vitrail_segmentation.palettes import IGNORE
 
 
@@ -135,7 +135,7 @@ class SmpSegmenter(CMUNetSegmenter):
         )
 
 
-def neighbourhoods(scene: Scene, side: int = 5) -> np.ndarray:
+def neighbourhoods(scene: LabelledScene, side: int = 5) -> np.ndarray:
     """(H, W, side * side * bands) float32: the pixels around each one; without data NaN, which the trees know."""
     values = np.where(scene.valid, scene.image, np.float32(np.nan))
     reach = side // 2
@@ -145,7 +145,7 @@ def neighbourhoods(scene: Scene, side: int = 5) -> np.ndarray:
     return np.concatenate([padded[t : t + height, left : left + width] for t, left in shifts], axis=2)
 
 
-def fit_trees(scene: Scene, trial: dict[str, Any], seed: int) -> Any:
+def fit_trees(scene: LabelledScene, trial: dict[str, Any], seed: int) -> Any:
     """Gradient-boosted trees on every labelled pixel of a part of the scene."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -165,7 +165,7 @@ def fit_trees(scene: Scene, trial: dict[str, Any], seed: int) -> Any:
     return trees.fit(neighbourhoods(scene)[known], labels, sample_weight=weights / weights.mean())
 
 
-def predict_trees(trees: Any, scene: Scene) -> np.ndarray:
+def predict_trees(trees: Any, scene: LabelledScene) -> np.ndarray:
     """Labels (H, W) uint8 of every pixel."""
     features = neighbourhoods(scene)
     return trees.predict(features.reshape(-1, features.shape[2])).reshape(scene.labels.shape).astype(np.uint8)

@@ -16,7 +16,7 @@ import torch
 from scipy.ndimage import label
 
 import vitrail
-from vitrail_cmunet.data.landsat import load_landsat, part_of
+from vitrail_segmentation.landsat import load_landsat, part_of
 from vitrail_training.kernels.timing import write_record
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"

@@ -5,7 +5,8 @@ import pytest
 
 from vitrail.errors import InputError
 from vitrail.results import Segmentation
-from vitrail_segmentation.render import legend, overlay_with_legend, rgb_preview, side_by_side
+from vitrail_segmentation.palettes import get_palette
+from vitrail_segmentation.render import compare_labels, legend, overlay_with_legend, rgb_preview, side_by_side
 
 PALETTE = np.array([(200, 30, 30), (30, 200, 30), (30, 30, 200)], np.uint8)
 
@@ -89,3 +90,18 @@ def test_small_pictures_are_enlarged_by_whole_pixels(rng):
     found = overlay_with_legend(image, labels)
     np.testing.assert_array_equal(found[3:210:7, 3:350:7], image)
     assert side_by_side({"a": image, "b": image}).shape[1] > 700
+
+
+def test_labels_are_compared_in_a_row_and_unlabelled_pixels_are_white():
+    palette = get_palette("landsat")
+    labels = np.zeros((400, 390), np.uint8)
+    labels[:, 200:] = 255
+    image = np.full((400, 390, 3), 100, np.uint8)
+    found = compare_labels(
+        {"image": image}, {"labels": labels, "prediction": labels + labels // 255}, palette
+    )
+    top = found.shape[0] - 400
+    assert (found[top + 10, 10] == 100).all()
+    second = found[top:, 390:]
+    assert (second == palette.array[0]).all(axis=-1).any()
+    assert (second == 255).all(axis=-1).any()

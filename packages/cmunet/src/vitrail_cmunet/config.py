@@ -66,11 +66,3 @@ def landsat() -> CMUNetConfig:
     from vitrail_cmunet.presets import landsat as preset  # presets import this module
 
     return preset().model
-
-
-def class_names(count: int) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
-    """Names and colours that a published network of `count` classes has: ISPRS for 6, LoveDA for 7, else numbers."""
-    for known in (ISPRS, LOVEDA):
-        if count == len(known.classes):
-            return known.classes, known.colours
-    return tuple(f"class {index}" for index in range(count)), ()

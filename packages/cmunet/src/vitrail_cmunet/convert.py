@@ -13,12 +13,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vitrail.errors import InputError, UsageError
+from vitrail.errors import InputError
 from vitrail.specs import ComponentSpec
-from vitrail_cmunet.config import CMUNetConfig, class_names
+from vitrail_cmunet.config import ISPRS, LOVEDA, CMUNetConfig
 from vitrail_cmunet.model import CMUNet
 from vitrail_cmunet.segmenter import CMUNetSegmenter
-from vitrail_segmentation.network_config import IMAGENET_MEAN, IMAGENET_STD
+from vitrail_segmentation import conversion
 from vitrail_training.foreign import name_some, read_checkpoint
 
 PREFIXES = ("net", "mamba_unet", "module")
@@ -33,19 +33,12 @@ UNUSED = re.compile(r"(?:norm|up)\..*|AFFs\.\d\.fusion_conv\.down_2\..*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions:
+class ConvertOptions(conversion.ConvertOptions):
     """What the file does not say.
 
     classes: their names; by default those of ISPRS for six, of LoveDA for seven, else "class 0", ...
-    mean, std: of the bands, in the units of the images; by default ImageNet's for uint8, and for other than three
-        bands the mean of ImageNet's three for every band.
     new_heads: where `classes` has another count than the file, start the four heads anew instead of refusing.
     """
-
-    classes: tuple[str, ...] = ()
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    new_heads: bool = False
 
 
 def convert(
@@ -59,25 +52,17 @@ def convert(
     path = Path(path)
     tensors = read_checkpoint(path, prefixes=PREFIXES)
     _check(path, tensors)
-    bands = tensors["backbone.conv1.weight"].shape[1]
     count = tensors["output.weight"].shape[0]
-    classes, palette = class_names(count)
-    if options.classes:
-        classes, palette = options.classes, ()
-    if len(classes) != count:
-        if not options.new_heads:
-            raise UsageError(
-                f"{path.name} has {count} classes and {len(classes)} names were given; give {count} names, or "
-                "new_heads to start the heads anew."
-            )
-        tensors = {name: value for name, value in tensors.items() if name not in HEADS}
-    config = CMUNetConfig(
-        classes=classes,
-        palette=palette,
-        bands=bands,
-        mean=options.mean or _per_band(IMAGENET_MEAN, bands),
-        std=options.std or _per_band(IMAGENET_STD, bands),
+    fields = conversion.image_fields(
+        options,
+        where=path.name,
+        count=count,
+        bands=tensors["backbone.conv1.weight"].shape[1],
+        published=(ISPRS, LOVEDA),
     )
+    if len(fields["classes"]) != count:
+        tensors = {name: value for name, value in tensors.items() if name not in HEADS}
+    config = CMUNetConfig(**fields)
     component = CMUNetSegmenter.from_config(config, spec=spec)
     _fill(component.module, tensors, path)
     return component
@@ -112,7 +97,3 @@ def _fill(network: CMUNet, tensors: Mapping[str, Tensor], path: Path) -> None:
                 "published network."
             )
     network.load_state_dict({name: tensors[name] for name in wanted if name in tensors}, strict=False)
-
-
-def _per_band(values: tuple[float, ...], bands: int) -> tuple[float, ...]:
-    return values if bands == len(values) else (round(sum(values) / len(values), 3),) * bands

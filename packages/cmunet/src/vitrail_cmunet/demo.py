@@ -14,13 +14,12 @@ from vitrail.cli import output
 from vitrail.files import atomic_path
 from vitrail.loading import default_weights
 from vitrail.results import Segmentation, save_image
-from vitrail_cmunet.data.landsat import BANDS, find_landsat, load_landsat, part_of
-from vitrail_cmunet.data.scene import Scene
-from vitrail_cmunet.pictures import compare_labels
 from vitrail_cmunet.plugin import LANDSAT
+from vitrail_segmentation.labelled_scene import LabelledScene
+from vitrail_segmentation.landsat import BANDS, find_landsat, load_landsat, part_of
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_segmentation.palettes import IGNORE
-from vitrail_segmentation.render import overlay_with_legend, rgb_preview
+from vitrail_segmentation.render import compare_labels, overlay_with_legend, rgb_preview
 from vitrail_segmentation.segment import segment_scene
 
 SOURCE = (
@@ -119,7 +118,7 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
 
 
 def draw(
-    image: NDArray[np.uint8], scene: Scene, labels: NDArray[np.uint8], test_from: int
+    image: NDArray[np.uint8], scene: LabelledScene, labels: NDArray[np.uint8], test_from: int
 ) -> NDArray[np.uint8]:
     """Scene, land-cover map and prediction side by side; a white line marks where the unseen half begins."""
     line = slice(test_from - 1, test_from + 1)

@@ -16,14 +16,13 @@ from vitrail.errors import UsageError
 from vitrail.files import write_text
 from vitrail.results import save_image
 from vitrail_cmunet.data.opening import NATURAL_COLOURS, PALETTES, averaged_classes, open_cases
-from vitrail_cmunet.data.patch_set import Case
-from vitrail_cmunet.pictures import compare_labels
 from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_cmunet.train_config import DataConfig, DatasetName, Part
 from vitrail_cmunet.tta import View, ViewsName, get_views, mean_logits
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_segmentation.palettes import IGNORE
-from vitrail_segmentation.render import rgb_preview
+from vitrail_segmentation.render import compare_labels, rgb_preview
+from vitrail_segmentation.samples import Case
 
 
 @dataclass(frozen=True, kw_only=True)

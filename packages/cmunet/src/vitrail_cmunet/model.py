@@ -29,6 +29,8 @@ from vitrail_segmentation.backbone import (
     features,
     load_pretrained_backbone,
 )
+from vitrail_segmentation.fitting import enlarge, shrink
+from vitrail_segmentation.fitting import pad as pad_to_multiple
 
 MULTIPLE = 32
 
@@ -93,12 +95,12 @@ class CMUNet(nn.Module):
 
         Raises ValueError in training mode for such a size: padding would take part in the loss.
         """
-        image = self.enlarge(image)
+        image = enlarge(image, self.config.zoom)
         height, width = image.shape[-2:]
         if not self.training:
             padded = pad(image)
             *_, last = self.decode(self.encode(padded))
-            return self.reduce(self.head(last, padded)[..., :height, :width])
+            return shrink(self.head(last, padded)[..., :height, :width], self.config.zoom)
         if height % MULTIPLE or width % MULTIPLE:
             raise ValueError(
                 f"training images are {height}x{width}; wanted are multiples of {MULTIPLE}, such as 512x512."
@@ -109,17 +111,7 @@ class CMUNet(nn.Module):
             self.conv3(_channels_first(third)),
             self.conv4(_channels_first(second)),
         )
-        return TrainingOutput(self.reduce(self.head(last, image)), auxiliary)
-
-    def enlarge(self, image: Tensor) -> Tensor:
-        """(B, bands, H, W) -> `config.zoom` times as high and wide, bilinear."""
-        zoom = self.config.zoom
-        return image if zoom == 1 else F.interpolate(image, scale_factor=zoom, mode="bilinear")
-
-    def reduce(self, logits: Tensor) -> Tensor:
-        """The way back: the mean of the `config.zoom` squared logits of each pixel."""
-        zoom = self.config.zoom
-        return logits if zoom == 1 else F.avg_pool2d(logits, zoom)
+        return TrainingOutput(shrink(self.head(last, image), self.config.zoom), auxiliary)
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """(B, bands, H, W), multiples of 32 -> r1..r4, (B, w, H/4, W/4) to (B, 8w, H/32, W/32)."""
@@ -156,14 +148,8 @@ class CMUNet(nn.Module):
 
 
 def pad(image: Tensor) -> Tensor:
-    """(B, C, H, W) -> the same with rows below and columns to the right, up to the next multiple of 32.
-
-    They mirror the image without repeating its edge; an axis too short for that repeats its edge instead.
-    """
-    height, width = image.shape[-2:]
-    below, right = -height % MULTIPLE, -width % MULTIPLE
-    image = F.pad(image, (0, 0, 0, below), mode="reflect" if below < height else "replicate")
-    return F.pad(image, (0, right, 0, 0), mode="reflect" if right < width else "replicate")
+    """(B, C, H, W) -> the same, mirrored at the bottom and the right up to the next multiple of 32."""
+    return pad_to_multiple(image, MULTIPLE)
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:

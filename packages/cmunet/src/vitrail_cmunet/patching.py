@@ -30,11 +30,12 @@ from vitrail.errors import InputError, UsageError
 from vitrail.files import atomic_folder
 from vitrail_cmunet.config import ISPRS
 from vitrail_cmunet.data.layouts import Imagery, Pair, potsdam_tiles, vaihingen_tiles
-from vitrail_cmunet.data.readers import IGNORE, Unknown, read_colour_labels, read_image, require_same_size
 from vitrail_cmunet.splits import PARTS, split
 from vitrail_cmunet.train_config import Part
 from vitrail_segmentation.augment import resize_image, resize_labels
+from vitrail_segmentation.palettes import IGNORE
 from vitrail_segmentation.patches import cut_patches
+from vitrail_segmentation.reading import Unknown, read_colour_labels, read_image, require_same_size
 
 Array = NDArray[Any]
 DatasetName = Literal["vaihingen", "potsdam"]

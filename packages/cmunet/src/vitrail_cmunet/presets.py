@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vitrail_cmunet.config import LOVEDA, CMUNetConfig
-from vitrail_cmunet.train_config import AugmentConfig, DataConfig, LossConfig, TrainConfig
+from vitrail_cmunet.train_config import DataConfig, LossConfig, TrainConfig
+from vitrail_segmentation.augment_config import AugmentConfig
 from vitrail_segmentation.palettes import get_palette
 from vitrail_training.config import FitConfig
 

@@ -5,11 +5,13 @@ The defaults are the published ones where the paper's code has a value; `presets
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Literal
 
 from vitrail.errors import UsageError
 from vitrail_cmunet.config import CMUNetConfig
+from vitrail_segmentation.augment_config import AugmentConfig
+from vitrail_segmentation.config_checks import check_at_least, check_literals
 from vitrail_training.config import FitConfig, over_epochs
 
 DatasetName = Literal["vaihingen", "potsdam", "loveda", "landsat"]
@@ -41,48 +43,10 @@ class DataConfig:
     length: int = 1024
 
     def __post_init__(self) -> None:
-        _check_literals(self)
-        _check_at_least(self, length=1)
+        check_literals(self)
+        check_at_least(self, length=1)
         if self.published and self.dataset == "landsat":
             raise UsageError("landsat has no published way; its test half is for the final number only.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """What is done to training images.
-
-    crop: side of a training crop in pixels, a multiple of 32.
-    mosaic: how often a picture is put together from four.
-    scales: factors to resize by, each as likely.
-    max_share: a crop is drawn again while it has one class only, or one class has this share of it.
-    tries: how often a crop is drawn at the most; the last one is taken as it is.
-    turns: rotate90 (half the time by a random right angle), horizontal (mirror half the time), all (both mirrors
-        and any right angle) or none.
-    jitter: largest change of each band's brightness (in standard deviations) and gain (as a share).
-    noise: standard deviation of noise on every pixel, in standard deviations of the band.
-    balance: landsat: how often a crop is placed on a random pixel of a random class, each class as likely.
-    """
-
-    crop: int = 512
-    mosaic: float = 0.25
-    scales: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
-    max_share: float = 0.75
-    tries: int = 11
-    turns: Literal["rotate90", "horizontal", "all", "none"] = "rotate90"
-    jitter: float = 0.0
-    noise: float = 0.0
-    balance: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_literals(self)
-        _check_at_least(self, jitter=0, noise=0, tries=1)
-        if self.crop < 32 or self.crop % 32:
-            raise UsageError(f"crop is {self.crop}; wanted is a multiple of 32, such as 512.")
-        if not self.scales or min(self.scales) <= 0:
-            raise UsageError(f"scales is {self.scales}; wanted are factors above 0.")
-        for name in ("mosaic", "balance"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; wanted is a probability from 0 to 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +67,8 @@ class LossConfig:
     auxiliary: float = 0.4
 
     def __post_init__(self) -> None:
-        _check_literals(self)
-        _check_at_least(self, class_power=0, dice=0, auxiliary=0)
+        check_literals(self)
+        check_at_least(self, class_power=0, dice=0, auxiliary=0)
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing is {self.smoothing}; wanted is a share from 0 to below 1.")
 
@@ -136,7 +100,7 @@ class TrainConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
-        _check_at_least(self, epochs=0, eval_epochs=1, cycle_epochs=1, backbone_lr=0)
+        check_at_least(self, epochs=0, eval_epochs=1, cycle_epochs=1, backbone_lr=0)
         if self.data.whole_half and self.fit.best_metric:
             raise UsageError(
                 f"the best weights cannot be kept by {self.fit.best_metric}, because data.whole_half trains on the "
@@ -149,17 +113,3 @@ def in_steps(config: TrainConfig, samples: int) -> FitConfig:
     return over_epochs(
         config.fit, samples, epochs=config.epochs, eval_epochs=config.eval_epochs, t0=config.cycle_epochs
     )
-
-
-def _check_literals(config: object) -> None:
-    for name, hint in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if get_origin(hint) is Literal and value not in get_args(hint):
-            raise UsageError(f"{name} is {value!r}; wanted is one of {', '.join(get_args(hint))}.")
-
-
-def _check_at_least(config: object, **least: float) -> None:
-    for f in fields(config):  # type: ignore[arg-type]
-        value = getattr(config, f.name)
-        if f.name in least and not value >= least[f.name]:
-            raise UsageError(f"{f.name} is {value}; wanted is at least {least[f.name]}.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from vitrail.errors import UsageError
-from vitrail_cmunet.bench import BenchOptions, bench
+from vitrail_cmunet.bench import bench
 from vitrail_cmunet.config import CMUNetConfig
 from vitrail_cmunet.plugin import RESNET18
 from vitrail_cmunet.segmenter import CMUNetSegmenter
+from vitrail_segmentation.bench import BenchOptions
 
 
 def test_reports_each_size():

@@ -10,8 +10,7 @@ import torch
 
 from vitrail.errors import BrokenError, UsageError
 from vitrail_cmunet.config import CMUNetConfig
-from vitrail_cmunet.export import _padded, export
-from vitrail_cmunet.model import pad
+from vitrail_cmunet.export import export
 from vitrail_cmunet.plugin import RESNET18
 from vitrail_cmunet.segmenter import CMUNetSegmenter
 
@@ -71,13 +70,6 @@ def test_the_file_says_what_it_is(component, exported):
     assert axes == ["batch", 3, "height", "width"]
     assert report["opset"] == 18
     assert all(row["largest difference from torch"] < 1e-4 for row in report["check"].values())
-
-
-@pytest.mark.parametrize("length", [1, 5, 16, 17, 31, 32, 33, 64, 95])
-def test_padding_without_a_branch_is_the_networks_padding(length):
-    image = torch.rand(1, 3, length, 40)
-    rows, columns = (_padded(size, image.device) for size in image.shape[-2:])
-    assert torch.equal(image.index_select(2, rows).index_select(3, columns), pad(image))
 
 
 @pytest.mark.slow

@@ -12,9 +12,8 @@ from vitrail_cmunet import presets, splits
 from vitrail_cmunet.data.layouts import patch_folder
 from vitrail_cmunet.data.opening import open_cases, open_training_data
 from vitrail_cmunet.data.patch_set import PatchSet, open_patches
-from vitrail_cmunet.data.samples import normalise, turn
 from vitrail_cmunet.patching import PatchOptions, write_patches
-from vitrail_cmunet.train_config import AugmentConfig
+from vitrail_segmentation.augment_config import AugmentConfig
 from vitrail_segmentation.network_config import IMAGENET_MEAN, IMAGENET_STD
 from vitrail_segmentation.palettes import IGNORE
 
@@ -57,22 +56,6 @@ def test_image_and_labels_agree_after_everything(patches):
         known = sample["labels"] != IGNORE
         assert known.any()
         assert (np.rint(grey[known]) == sample["labels"][known]).all()
-
-
-def test_normalise_is_imagenet_by_band():
-    white = np.full((2, 2, 3), 255, np.uint8)
-    expected = (1 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-    np.testing.assert_allclose(normalise(white, IMAGENET_MEAN, IMAGENET_STD)[0, 0], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("turns", "count"), [("none", 1), ("horizontal", 2), ("rotate90", 4), ("all", 8)])
-def test_turns(turns, count):
-    labels = np.arange(9).reshape(3, 3)
-    augment = AugmentConfig(turns=turns)
-    seen = {
-        turn(labels[..., None], labels, augment, np.random.default_rng(s))[1].tobytes() for s in range(200)
-    }
-    assert len(seen) == count
 
 
 def test_class_counts(patches):

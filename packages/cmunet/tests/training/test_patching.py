@@ -11,8 +11,9 @@ from PIL import Image
 from vitrail.errors import InputError, UsageError
 from vitrail_cmunet import splits
 from vitrail_cmunet.data.layouts import patch_folder
-from vitrail_cmunet.data.readers import IGNORE, read_class_labels, read_image
 from vitrail_cmunet.patching import CAR, PatchOptions, cut_tile, training_patches, write_patches
+from vitrail_segmentation.palettes import IGNORE
+from vitrail_segmentation.reading import read_class_labels, read_image
 
 
 def numbered(height, width):

@@ -1,21 +1,13 @@
-"""Readers on folders in the real layouts, and on files with something wrong."""
+"""Readers on folders in the real layouts, and on folders with something missing."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 from vitrail.errors import InputError, UsageError
 from vitrail_cmunet.config import ISPRS, LOVEDA
 from vitrail_cmunet.data.layouts import loveda_images, patch_folder, potsdam_tiles, vaihingen_tiles
-from vitrail_cmunet.data.readers import (
-    IGNORE,
-    read_class_labels,
-    read_colour_labels,
-    read_image,
-    require_same_size,
-)
+from vitrail_segmentation.palettes import IGNORE
+from vitrail_segmentation.reading import read_class_labels, read_colour_labels, read_image
 
 
 def test_vaihingen(make, tmp_path):
@@ -92,58 +84,3 @@ def test_missing_and_empty_folders(make, tmp_path):
     (root / "Val" / "Rural" / "masks_png" / "37.png").unlink()
     with pytest.raises(InputError, match=r"masks_png/37.png does not exist"):
         loveda_images(root, "test")
-
-
-def test_unknown_colour(tmp_path):
-    picture = np.full((4, 5, 3), 255, np.uint8)
-    picture[2, 3] = (252, 255, 0)
-    path = tmp_path / "mask.png"
-    Image.fromarray(picture).save(path)
-    with pytest.raises(InputError, match=r"mask.png: .*\(252, 255, 0\) at row 2, column 3.*--unknown ignore"):
-        read_colour_labels(path, ISPRS)
-    labels = read_colour_labels(path, ISPRS, unknown="ignore")
-    assert labels[2, 3] == IGNORE
-    assert (labels == 0).sum() == 19
-
-
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=60))
-@settings(max_examples=30, deadline=None)
-def test_colours_and_back(tmp_path_factory, row):
-    colours = np.array([*ISPRS.colours, (0, 0, 0)], np.uint8)[row]
-    path = tmp_path_factory.mktemp("row") / "row.png"
-    Image.fromarray(colours[None]).save(path)
-    expected = [IGNORE if label == 6 else label for label in row]
-    assert read_colour_labels(path, ISPRS)[0].tolist() == expected
-
-
-def test_class_labels_out_of_range(tmp_path):
-    path = tmp_path / "mask.png"
-    Image.fromarray(np.full((3, 3), 8, np.uint8)).save(path)
-    with pytest.raises(InputError, match=r"mask.png has the value 8; wanted are classes 1 to 7, and 0"):
-        read_class_labels(path, 7, first=1, nodata=0)
-    Image.fromarray(np.zeros((3, 3, 3), np.uint8)).save(path)
-    with pytest.raises(InputError, match="mode RGB"):
-        read_class_labels(path, 7)
-    with pytest.raises(InputError, match=r"none.png does not exist"):
-        read_class_labels(tmp_path / "none.png", 7)
-
-
-@pytest.mark.parametrize("keep", [0, 10, 200, 15_000])
-def test_truncated_files_are_named(make, tmp_path, keep):
-    root = make.vaihingen(tmp_path, ["1"])
-    tile = root / "top" / "top_mosaic_09cm_area1.tif"
-    whole = tile.read_bytes()
-    assert len(whole) > 16_000
-    tile.write_bytes(whole[:keep])
-    with pytest.raises(InputError, match=r"top_mosaic_09cm_area1.tif is damaged or no TIFF"):
-        read_image(tile)
-    mask = tmp_path / "mask.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 6, (200, 200), dtype=np.uint8)).save(mask)
-    mask.write_bytes(mask.read_bytes()[: min(keep, 3000)])
-    with pytest.raises(InputError, match=r"mask.png is damaged or no picture"):
-        read_class_labels(mask, 6)
-
-
-def test_sizes_must_agree(tmp_path):
-    with pytest.raises(InputError, match=r"m.tif is 4x5 and i.tif is 4x6"):
-        require_same_size(np.zeros((4, 6, 3)), np.zeros((4, 5)), tmp_path / "i.tif", tmp_path / "m.tif")

@@ -13,15 +13,16 @@ from vitrail.errors import UsageError
 from vitrail.results import open_image
 from vitrail_cmunet import presets, splits
 from vitrail_cmunet.config import ISPRS, CMUNetConfig
-from vitrail_cmunet.data.landsat import find_landsat
 from vitrail_cmunet.data.opening import open_cases, open_training_data
 from vitrail_cmunet.evaluate import EvalConfig, evaluate, predict
 from vitrail_cmunet.patching import PatchOptions, write_patches
 from vitrail_cmunet.plugin import LANDSAT, RESNET18
 from vitrail_cmunet.segmenter import CMUNetSegmenter
 from vitrail_cmunet.train import SegmentationTask, train
-from vitrail_cmunet.train_config import AugmentConfig, DataConfig, LossConfig, TrainConfig
+from vitrail_cmunet.train_config import DataConfig, LossConfig, TrainConfig
 from vitrail_cmunet.tta import get_views
+from vitrail_segmentation.augment_config import AugmentConfig
+from vitrail_segmentation.landsat import find_landsat
 from vitrail_training.config import FitConfig
 from vitrail_training.optim import Lookahead
 

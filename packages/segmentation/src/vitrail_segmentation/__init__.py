@@ -1,6 +1,6 @@
 """What segmentation methods share: scenes of any size, GeoTIFF, metrics, palettes, patches. No torch is needed.
 
-The modules `losses` and `augment` are for packages that train; they need torch.
+The modules `losses`, `torch_segmenter`, `backbone`, `fitting`, `onnx_export` and `bench` need torch, and only they.
 """
 
 from __future__ import annotations

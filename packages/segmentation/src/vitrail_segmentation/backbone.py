@@ -6,9 +6,11 @@ This module needs torch and timm; install `vitrail-segmentation[train]` and timm
 from __future__ import annotations
 
 import difflib
+import math
 from typing import Any
 
 import timm
+import torch
 from torch import Tensor, nn
 
 from vitrail.errors import NotInstalledError, UsageError, VitrailError
@@ -54,6 +56,38 @@ def features(network: nn.Module, taps: tuple[int, ...], image: Tensor) -> list[T
     if str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC"):
         chosen = [x.permute(0, 3, 1, 2).contiguous() for x in chosen]
     return chosen
+
+
+def size_multiple(network: nn.Module, taps: tuple[int, ...], bands: int) -> int:
+    """What the sides of an image have to be multiples of, so that its maps reach its lower and right edge.
+
+    1 where every layer that shrinks also pads, as in a ResNet. Where images are cut into patches, what is left over is
+    lost, and some networks join maps that fit for certain sizes only: it is their largest stride then. Found by
+    trying; `network` is new, in training mode, and stays so.
+
+    Raises UsageError for a network that takes images of one size only.
+    """
+    reductions = network.feature_info.reduction()
+    most = max(reductions)
+    for side, multiple in ((2 * most + 1, 1), (2 * most, most)):
+        wanted = [math.ceil(side / reductions[tap]) for tap in taps]
+        if _map_sides(network, taps, torch.zeros(1, bands, side, side)) == wanted:
+            return multiple
+    raise UsageError(
+        f"The backbone cannot take images of {2 * most}x{2 * most}; wanted is one for images of any size, such as "
+        "resnet18 or convnext_atto."
+    )
+
+
+@torch.no_grad()
+def _map_sides(network: nn.Module, taps: tuple[int, ...], image: Tensor) -> list[int]:
+    """Widths of the maps of `image`; none where the network fails on it."""
+    try:
+        return [x.shape[-1] for x in features(network.eval(), taps, image)]
+    except (AssertionError, RuntimeError, ValueError):
+        return []
+    finally:
+        network.train()
 
 
 def load_pretrained_backbone(network: nn.Module, name: str, bands: int) -> None:

@@ -48,7 +48,7 @@ def soft_cross_entropy(
     total = (((1 - smoothing) * own + smoothing * everything) * weight).sum()
     count = weight.sum() if average == "valid" else weight.new_tensor(float(labels.numel()))
     if reduce_across_ranks:
-        count = _mean_across_ranks(count)
+        count = mean_across_ranks(count)
     # Weights far below 1 are no reason to change the mean, so only an exact zero is replaced.
     return total / torch.where(count > 0, count, torch.ones_like(count))
 
@@ -148,8 +148,9 @@ def _full_precision(logits: Tensor) -> Tensor:
     return logits if logits.dtype in (torch.float32, torch.float64) else logits.float()
 
 
-def _mean_across_ranks(count: Tensor) -> Tensor:
-    """The data-parallel average of gradients divides by the number of ranks once more, hence mean, not sum."""
+def mean_across_ranks(count: Tensor) -> Tensor:
+    """What a rank's own sum is divided by, so that the loss is a mean over the pixels of all ranks: the mean of their
+    counts, since the average of gradients divides by the number of ranks once more."""
     from vitrail_training.distributed import sum_across
 
     ranks = sum_across(torch.ones_like(count))

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vitrail.errors import InputError
 from vitrail.results import Segmentation
+from vitrail_segmentation.palettes import IGNORE, Palette
 from vitrail_segmentation.stretch import percentiles, stretch
 
 Picture = NDArray[np.uint8]
@@ -60,6 +61,21 @@ def side_by_side(panels: Mapping[str, Picture], segmentation: Segmentation | Non
         page.paste(Image.fromarray(_enlarge(picture, factor)), (left, head))
     drawn = np.array(page)
     return drawn if segmentation is None else _beside(drawn, legend(segmentation, drawn.shape[0]))
+
+
+def compare_labels(
+    panels: Mapping[str, NDArray[np.uint8]], labels: Mapping[str, NDArray[Any]], palette: Palette
+) -> NDArray[np.uint8]:
+    """RGB `panels`, then one for each of `labels` (H, W), in a row under their titles; unlabelled pixels are white.
+
+    The legend at the end has the classes and shares of the last one.
+    """
+    shown: Segmentation | None = None
+    drawn = dict(panels)
+    for title, each in labels.items():
+        shown = Segmentation(labels=each, classes=palette.classes, palette=palette.array)
+        drawn[title] = np.where((each == IGNORE)[..., None], np.uint8(255), shown.picture())
+    return side_by_side(drawn, shown)
 
 
 def legend(segmentation: Segmentation, height: int) -> Picture:

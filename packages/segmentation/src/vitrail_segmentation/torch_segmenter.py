@@ -5,7 +5,7 @@ This module needs torch; install `vitrail-segmentation[train]`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,21 +50,34 @@ class TorchSegmenter(TorchComponent):
         """numpy dtypes that an image may have: those whose numbers `mean` and `std` were measured in."""
         return self.config.dtypes
 
+    @property
+    def label_dtype(self) -> type[np.uint8] | type[np.uint16]:
+        """numpy type of labels: uint8, and uint16 for more than 255 classes."""
+        return np.uint16 if len(self.classes) > 255 else np.uint8
+
     @torch.inference_mode()
     def segment(self, images: Sequence[NDArray[Any]], *, scores: bool = False) -> list[Segmentation]:
         """Labels at each image's own size; with `scores` also the logits, (K, H, W) float32.
 
         Raises InputError for an image of another shape or dtype, or with numbers that are not finite.
         """
-        for index, image in enumerate(images):
-            self._check(image, index)
         found: dict[int, Segmentation] = {}
-        for group in groups_of_one_size([image.shape[:2] for image in images]):
-            logits = self.module(self.prepare([images[index] for index in group])).float()
+        for group, prepared in self.batches(images):
+            logits = self.module(prepared).float()
             labels = logits.argmax(dim=1)
             for place, index in enumerate(group):
                 found[index] = self._result(labels[place], logits[place] if scores else None)
         return [found[index] for index in range(len(images))]
+
+    def batches(self, images: Sequence[NDArray[Any]]) -> Iterator[tuple[list[int], Tensor]]:
+        """Images of any sizes as the network takes them: indices of some of one size, and those, prepared.
+
+        Raises InputError as `segment` does, before anything is given.
+        """
+        for index, image in enumerate(images):
+            self._check(image, index)
+        for group in groups_of_one_size([image.shape[:2] for image in images]):
+            yield group, self.prepare([images[index] for index in group])
 
     def prepare(self, images: Sequence[NDArray[Any]]) -> Tensor:
         """Images of one size, (H, W, bands) each -> the network's input (B, bands, H, W), (value - mean) / std."""
@@ -94,14 +107,13 @@ class TorchSegmenter(TorchComponent):
             )
 
     def _result(self, labels: Tensor, logits: Tensor | None) -> Segmentation:
-        many = len(self.classes) > 255
         palette = np.array(self.config.palette, dtype=np.uint8) if self.config.palette else None
         return Segmentation(
-            labels=labels.cpu().numpy().astype(np.uint16 if many else np.uint8),
+            labels=labels.cpu().numpy().astype(self.label_dtype),
             classes=self.classes,
             palette=palette,
             scores=None if logits is None else logits.cpu().numpy(),
-            ignore=65535 if many else 255,
+            ignore=int(np.iinfo(self.label_dtype).max),
         )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.serialization import safe_globals
 
 from vitrail.errors import InputError, UsageError
 from vitrail_training.weights import read_weights
@@ -23,12 +25,30 @@ def read_checkpoint(
     within: keys under which a checkpoint may hold the state dict. prefixes: what names may begin with, in any
     mixture, "module" standing for "module."; they are taken off.
 
-    Raises UsageError: no such file; InputError: not a checkpoint, or one that asks for more than tensors and plain
-    values; BrokenError: a damaged safetensors file.
+    Raises UsageError: no such file; InputError: not a checkpoint, or one that asks for more than tensors, plain values
+    and numpy's arrays; BrokenError: a damaged safetensors file.
     """
     path = Path(path)
-    beginning = re.compile(rf"^(?:(?:{'|'.join(map(re.escape, prefixes))})\.)+")
-    return {beginning.sub("", name): tensor for name, tensor in _read(path, within).items()}
+    found = _read(path)
+    for key in within:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    return _tensors(path, found, prefixes)
+
+
+def read_parts(
+    path: Path | str, parts: Iterable[str], *, prefixes: Iterable[str] = ("module",)
+) -> dict[str, dict[str, Tensor]]:
+    """The state dicts that one checkpoint holds under several keys, by key; those that it lacks are left out.
+
+    A file that has none of them is taken as one state dict, with the key "". Otherwise as `read_checkpoint`.
+    """
+    path = Path(path)
+    found = _read(path)
+    held = {}
+    if isinstance(found, Mapping):
+        held = {key: found[key] for key in parts if isinstance(found.get(key), Mapping)}
+    return {key: _tensors(path, part, prefixes) for key, part in (held or {"": found}).items()}
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, where: str, wanted: str) -> None:
@@ -59,25 +79,36 @@ def name_some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _read(path: Path, within: Iterable[str]) -> Mapping[str, Tensor]:
+def _tensors(path: Path, found: Any, prefixes: Iterable[str]) -> dict[str, Tensor]:
+    """The tensors of a state dict by name, prefixes taken off."""
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
+        )
+    beginning = re.compile(rf"^(?:(?:{'|'.join(map(re.escape, prefixes))})\.)+")
+    return {beginning.sub("", str(name)): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _read(path: Path) -> Any:
+    """What torch.save wrote, of tensors, plain values and numpy's numbers and arrays alone."""
     if not path.is_file():
         raise UsageError(f"{path} does not exist; wanted is a checkpoint: .ckpt, .pt, .pth or .safetensors.")
     if path.suffix == ".safetensors":
         return read_weights(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), safe_globals(_of_numpy()):
             warnings.simplefilter("ignore")  # about pickle protocols, for files that torch then refuses
-            found: Any = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises depends on where in the file the trouble lies
         raise InputError(_why_unreadable(path, error)) from error
-    for key in within:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping):
-        raise InputError(
-            f"{path.name} holds a {type(found).__name__}; wanted is a state dict, tensors by name."
-        )
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _of_numpy() -> list[Any]:
+    """What pickles of numpy's numbers and arrays ask for, under the names of numpy 1 and 2."""
+    array, number = np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+    homes = ("numpy.core.multiarray", "numpy._core.multiarray")
+    makers = [(made, f"{home}.{made.__name__}") for home in homes for made in (array, number)]
+    return [*makers, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

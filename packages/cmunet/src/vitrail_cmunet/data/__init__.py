@@ -1,1 +1,1 @@
-"""Readers for the data sets of the paper, and for one scene with labels."""
+"""Readers for the data sets of the paper."""

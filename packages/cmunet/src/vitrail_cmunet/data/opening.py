@@ -11,11 +11,14 @@ import numpy as np
 
 from vitrail.errors import UsageError
 from vitrail_cmunet.config import ISPRS, LOVEDA, CMUNetConfig
-from vitrail_cmunet.data.landsat import load_landsat, part_of
-from vitrail_cmunet.data.patch_set import Case, open_patches
-from vitrail_cmunet.data.scene import Scene, SceneSet
-from vitrail_cmunet.train_config import AugmentConfig, DataConfig, Part
+from vitrail_cmunet.data.patch_set import open_patches
+from vitrail_cmunet.train_config import DataConfig, Part
+from vitrail_segmentation.augment_config import AugmentConfig
+from vitrail_segmentation.labelled_scene import LabelledScene
+from vitrail_segmentation.landsat import load_landsat, part_of
 from vitrail_segmentation.palettes import Palette, get_palette
+from vitrail_segmentation.samples import Case
+from vitrail_segmentation.scene_set import SceneSet
 
 PALETTES: dict[str, Palette] = {
     "vaihingen": ISPRS,
@@ -88,7 +91,7 @@ def _landsat(data: DataConfig, augment: AugmentConfig, model: CMUNetConfig) -> T
     ground = part_of(scene, "half" if data.whole_half else "train", _direction(data))
     mean, std = ground.statistics()
 
-    def images(part: Scene) -> SceneSet:
+    def images(part: LabelledScene) -> SceneSet:
         return SceneSet(part, mean=mean, std=std, augment=augment, length=data.length)
 
     validation = part_of(scene, "validation", _direction(data))

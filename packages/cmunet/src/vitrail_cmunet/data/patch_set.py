@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitrail.errors import InputError
 from vitrail_cmunet.data.layouts import Pair, loveda_images, patch_folder
-from vitrail_cmunet.data.readers import read_class_labels, read_image, require_same_size
-from vitrail_cmunet.data.samples import as_sample, normalise, turn
-from vitrail_cmunet.train_config import AugmentConfig
 from vitrail_segmentation.augment import mosaic, photometric_jitter, random_scale, smart_crop
+from vitrail_segmentation.augment_config import AugmentConfig
 from vitrail_segmentation.palettes import IGNORE
+from vitrail_segmentation.reading import read_class_labels, read_image, require_same_size
+from vitrail_segmentation.samples import Case, as_sample, normalise, turn
 
 Array = NDArray[Any]
-
-
-class Case(NamedTuple):
-    """One labelled image to evaluate on: (H, W, bands), and (H, W) with 255 for pixels that do not count."""
-
-    name: str
-    image: Array
-    labels: NDArray[np.uint8]
 
 
 class PatchSet:

@@ -1,17 +1,25 @@
-"""From raw pixels to what the network is trained on, the same for every kind of data set."""
+"""From raw pixels to what a network is trained on, the same for every kind of data set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitrail_cmunet.train_config import AugmentConfig
 from vitrail_segmentation.augment import random_flip, random_rotate90
+from vitrail_segmentation.augment_config import AugmentConfig
 
 Array = NDArray[Any]
+
+
+class Case(NamedTuple):
+    """One labelled image to evaluate on: (H, W, bands), and (H, W) with 255 for pixels that do not count."""
+
+    name: str
+    image: Array
+    labels: NDArray[np.uint8]
 
 
 def normalise(image: Array, mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:

