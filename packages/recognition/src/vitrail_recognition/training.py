@@ -24,6 +24,7 @@ from vitrail_training.config import FitConfig
 from vitrail_training.distributed import gather_objects, rank, world
 from vitrail_training.draws import StepDraws
 from vitrail_training.loop import fit
+from vitrail_training.precision import autocast
 from vitrail_training.run import FitResult
 
 CENTRES_FILE = "centres.safetensors"
@@ -60,7 +61,7 @@ class RecognizerTask(MarginTask):
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The run's precision, for parts of the network that are called outside its forward pass."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        return autocast(self.config, device)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Verification by `vitrail_recognition.evaluate`: NAME/accuracy and the like for each set; "accuracy" is

@@ -46,12 +46,6 @@ def test_the_labels_are_always_among_the_chosen():
     assert (others - expected).abs().max() < 5 * expected**0.5  # all others alike
 
 
-def test_draws_repeat_from_the_count_alone():
-    first = [generator_for(CPU, 3, 0, draw).initial_seed() for draw in range(5)]
-    assert first == [generator_for(CPU, 3, 0, draw).initial_seed() for draw in range(5)]
-    assert len({*first, generator_for(CPU, 3, 1, 0).initial_seed()}) == 6
-
-
 @pytest.mark.parametrize("sparse", [True, False], ids=["sparse", "dense"])
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_rate_of_one_is_no_sampling(kind, sparse):

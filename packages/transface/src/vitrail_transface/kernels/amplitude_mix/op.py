@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitrail_transface.kernels.backends import Backends
+from vitrail_training.kernels.backends import Backends
 
 LARGEST = 16
 """Side of the largest patch: the size of the tile that a Triton program holds a patch in."""
 
-BACKENDS = Backends("amplitude_mix")
+BACKENDS = Backends("transface's amplitude_mix", __package__, cpu=False)
 
 
 @torch.library.custom_op(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitrail_transface.kernels.backends import Backends
+from vitrail_training.kernels.backends import Backends
 
 WIDEST = 8192
 """Values of a token that the Triton kernels take; a program holds whole tokens in registers."""
 
 BACKENDS = Backends(
-    "gate_spread",
-    lambda x: (
+    "transface's gate_spread",
+    __package__,
+    cpu=False,
+    refuses=lambda x: (
         f"it takes tokens of up to {WIDEST} values and these have {x.shape[-1]}"
         if x.dim() == 3 and x.shape[-1] > WIDEST
         else ""
