@@ -85,7 +85,7 @@ def test_every_plugin_is_held_to_the_import_rules(root, available):
 
 def test_planned_rows_are_not_there_yet(rows, installed, root):
     planned = {name: entry for name, entry in rows.items() if entry.status == "planned"}
-    assert {"transface", "topofr", "prcl", "fact-adapter", "talkingface"} >= set(planned)
+    assert {"fact-adapter", "talkingface"} >= set(planned)
     for name, entry in planned.items():
         assert installed.record(name) is None
         assert not (root / "packages" / name).exists()
@@ -96,7 +96,7 @@ def test_planned_rows_are_not_there_yet(rows, installed, root):
 
 
 @pytest.mark.parametrize(
-    "words", [("train", "prcl"), ("eval", "prcl/r50"), ("generate", "fact-adapter/sd15")]
+    "words", [("train", "talkingface"), ("eval", "talkingface/sd15"), ("generate", "fact-adapter/sd15")]
 )
 def test_verbs_say_that_something_is_planned(words, rows, tmp_path):
     if rows[words[1].partition("/")[0]].status != "planned":

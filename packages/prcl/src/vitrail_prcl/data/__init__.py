@@ -1,0 +1,1 @@
+"""Images with labels and without, from wherever people keep them."""

@@ -1,0 +1,1 @@
+"""Compiled parts of the method: the contrastive loss, and sums by class."""
