@@ -42,6 +42,7 @@ from vitrail_prcl.prototypes import batch_naturals
 from vitrail_prcl.segmenter import PRCLSegmenter
 from vitrail_prcl.task import PRCLTask
 from vitrail_prcl.train_config import ContrastConfig, StrongConfig, TrainConfig, UnlabeledConfig
+from vitrail_segmentation.calibration import ErrorRanking
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_training.claims import Claim, Runs, hash_of, judge_all, write_verdicts
 from vitrail_training.config import FitConfig
@@ -63,14 +64,14 @@ SETTINGS = TrainConfig(
         mean=(0.0,) * 3,
         std=(1.0,) * 3,
         dtypes=("float32",),
-        backbone="test_convnext",
+        backbone="test_resnet",
         width=32,
         low_width=16,
         embedding=32,
         zoom=2,
     ),
     fit=FitConfig(
-        steps=400, batch_size=8, lr=3e-3, weight_decay=0.05, warmup=20, checkpoint_every=0, device="cpu"
+        steps=300, batch_size=8, lr=3e-3, weight_decay=0.05, warmup=20, checkpoint_every=0, device="cpu"
     ),
 )
 
@@ -153,12 +154,15 @@ def run(variant: str, seed: int) -> dict[str, Any]:
         fit(task, config.fit, out=Path(folder) / "run")
     matrix = ConfusionMatrix(CLASSES)
     cases = list(Textures(seed, LABELED + UNLABELED, TEST, labelled=True).cases())
-    found = task.finished.segment([case.image for case in cases])
+    found = task.finished.measure([case.image for case in cases])
+    errors = ErrorRanking()
     for case, one in zip(cases, found, strict=True):
         matrix.update(case.labels, one.labels)
+        errors.update(case.labels, one.labels, one.uncertainty)
     return {
         "miou": matrix.miou(),
         "oa": matrix.oa,
+        "errors_by_uncertainty": errors.auroc,
         **prototypes_under_noise(task, cases),
         "steps": config.fit.steps,
     }

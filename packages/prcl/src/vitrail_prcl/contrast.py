@@ -79,23 +79,17 @@ class Contrast:
         )[groups]
         virtual = None
         if config.virtual:
-            virtual = F.normalize(
-                virtual_negatives(
-                    prototypes,
-                    config.virtual,
-                    radius=config.radius,
-                    spread=config.spread,
-                    generator=generator,
-                ),
-                dim=-1,
+            points = virtual_negatives(
+                prototypes, config.virtual, radius=config.radius, spread=config.spread, generator=generator
             )
+            virtual = self._directed(points)
         losses = mls_infonce(
-            F.normalize(pixels.mean[anchors.flatten()], dim=-1),
+            self._directed(pixels.mean[anchors.flatten()]),
             variance[anchors.flatten()],
             groups.repeat_interleave(config.anchors),
-            F.normalize(prototypes.mean, dim=-1),
+            self._directed(prototypes.mean),
             prototypes.variance,
-            F.normalize(keys[0], dim=-1),
+            self._directed(keys[0]),
             keys[1],
             negatives.flatten(0, 1),
             virtual,
@@ -105,6 +99,10 @@ class Contrast:
         # the sums keep both heads in the graph where there is no anchor at all
         nothing = 0 * (pixels.mean[:1].sum() + pixels.variance[:1].sum())
         return Contrasted(by_class.sum() / present.sum().clamp_min(1) + nothing, share)
+
+    def _directed(self, mean: Tensor) -> Tensor:
+        """Means (..., D) brought to one length."""
+        return self.config.length * F.normalize(mean, dim=-1)
 
     def _prototypes(self, mean: Tensor, variance: Tensor, labels: Tensor) -> Prototypes:
         if self.config.weighting == "plain":
@@ -119,6 +117,11 @@ class Contrast:
         """(C, C) scores of the prototypes over the temperature."""
         mean, variance = prototypes.mean, prototypes.variance
         score = mutual_likelihood_score(
-            mean[:, None], variance[:, None], mean, variance, reduction=self.config.reduction
+            mean[:, None],
+            variance[:, None],
+            mean,
+            variance,
+            reduction=self.config.reduction,
+            length=self.config.length,
         )
         return score / self.config.temperature

@@ -125,6 +125,8 @@ class ContrastConfig:
     ramp: steps in which the weight falls as exp(-5 t^2); 0 keeps it.
     temperature: what scores are divided by. reduction: mean or sum of a score over the D numbers; a temperature T of
         the mean is D T of the sum.
+    length: what the means are brought to. In the paper 1; with the root of D their distances are of the size of the
+        variances, which can then tell something.
     floor: the least variance of a pixel; without one the variance is driven to 0.
     confident: least probability of a pseudo-label whose pixel takes part. hard: a pixel whose own class the network
         gives less than this can be an anchor.
@@ -142,6 +144,7 @@ class ContrastConfig:
     ramp: int = 0
     temperature: float = 0.1
     reduction: Literal["mean", "sum"] = "mean"
+    length: float = 1.0
     floor: float = 1e-3
     confident: float = 0.7
     hard: float = 0.8
@@ -161,7 +164,7 @@ class ContrastConfig:
             self, weight=0, last_weight=0, ramp=0, anchors=1, negatives=0, virtual=0, radius=0, prior=0
         )
         _check_shares(self, "confident", "hard", "decay")
-        for name in ("temperature", "floor"):
+        for name in ("temperature", "floor", "length"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; wanted is a number above 0.")
         if self.negatives + self.virtual == 0:

@@ -42,7 +42,7 @@ def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -
     anchors = draw_pixels(hard, groups[:, None].expand(-1, config.anchors), generator)
     alike = mutual_likelihood_score(
         prototypes.mean[:, None], prototypes.variance[:, None], prototypes.mean, prototypes.variance,
-        reduction=config.reduction,
+        reduction=config.reduction, length=config.length,
     ) / config.temperature  # fmt: skip
     negatives = draw_negatives(counted, alike, counted.count > 0, config.anchors, config.negatives, generator)
     virtual = (
@@ -73,7 +73,12 @@ def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -
             dim=1,
         )
         score = mutual_likelihood_score(
-            given.mean[chosen][:, None], variance[chosen][:, None], keys, spreads, reduction=config.reduction
+            given.mean[chosen][:, None],
+            variance[chosen][:, None],
+            keys,
+            spreads,
+            reduction=config.reduction,
+            length=config.length,
         )
         target = torch.zeros(config.anchors, dtype=torch.int64)
         total = total + F.cross_entropy(score / config.temperature, target)
@@ -90,6 +95,7 @@ def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -
         {"weighting": "plain"},
         {"prototypes": "batch"},
         {"floor": 0.3},
+        {"length": 3.0, "temperature": 1.0},
         {"spread": "deviation", "radius": 0.5},
     ],
     ids=lambda changes: ", ".join(f"{k}={v}" for k, v in changes.items()) or "usual",

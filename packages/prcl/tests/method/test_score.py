@@ -33,6 +33,13 @@ def test_it_is_symmetric_and_does_not_see_lengths():
     torch.testing.assert_close(mutual_likelihood_score(5 * a, s, 0.1 * b, t), wanted)
 
 
+def test_means_may_have_another_length():
+    (a, s), (b, t) = gaussians(), gaussians(seed=1)
+    difference, spread = 3 * (F.normalize(a, dim=1) - F.normalize(b, dim=1)), s + t
+    wanted = -0.5 * (difference**2 / spread + spread.log()).mean(dim=1)
+    torch.testing.assert_close(mutual_likelihood_score(a, s, b, t, length=3.0), wanted)
+
+
 def test_values_of_the_fact_sheet():
     mean, _ = gaussians(width=256)
     half = torch.full_like(mean, 0.5)
