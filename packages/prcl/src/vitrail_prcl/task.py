@@ -17,7 +17,7 @@ from vitrail_prcl.consistency import by_image, by_pixel
 from vitrail_prcl.contrast import Contrast, Pixels
 from vitrail_prcl.data.training_set import TrainingSet
 from vitrail_prcl.mixing import Views, mix
-from vitrail_prcl.model import Representation
+from vitrail_prcl.model import PRCLNet, Representation
 from vitrail_prcl.schedule import ramp_down
 from vitrail_prcl.segmenter import PRCLSegmenter
 from vitrail_prcl.strong import Strong, resize_views
@@ -37,11 +37,28 @@ from vitrail_training.task import Task
 HOST, DEVICE = 0x9C1A, 0x9C1B  # streams of random numbers
 
 
+class Apart(nn.Module):
+    """Several batches through a network, one after the other, so that BatchNorm normalises each by its own numbers.
+
+    The labelled images are few, and come again and again. Put into one batch with the unlabelled ones they would be
+    normalised by the same numbers each time, and learnt by heart sooner: see docs/log.md, 2026-11-29.
+    """
+
+    def __init__(self, network: PRCLNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *batches: Tensor) -> Representation:
+        """The representations of all batches, put together."""
+        found = [self.network(images) for images in batches]
+        return Representation(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
 class PRCLTask(Task):
     """Trains `component.module`. What is evaluated and saved is `finished`, the component with the averaged weights."""
 
     def __init__(self, component: PRCLSegmenter, data: TrainingSet, config: TrainConfig) -> None:
-        super().__init__(component.module, data)
+        super().__init__(Apart(component.module), data)
         self.component, self.data, self.config = component, data, config
         self.settings = {name: value for name, value in asdict(config).items() if name != "fit"}
         self.find_unused_parameters = (
@@ -63,11 +80,11 @@ class PRCLTask(Task):
         self._follow(images.device)
         host, device = (draws(self.config.fit.seed, step) for draws in (self.host, self.device))
         labels = batch["labels"].masked_fill(batch["labels"] == IGNORE, -1)
-        views = Views(self.strong(images, host), labels, torch.ones_like(labels, dtype=torch.float32))
+        parts = [Views(self.strong(images, host), labels, torch.ones_like(labels, dtype=torch.float32))]
         if self.config.semi.method != "none":
-            unlabeled = self._unlabeled(batch["unlabeled"], batch["seen"], host, device)
-            views = Views(*(torch.cat(parts) for parts in zip(views, unlabeled, strict=True)))
-        out: Representation = model(views.images)
+            parts.append(self._unlabeled(batch["unlabeled"], batch["seen"], host, device))
+        out: Representation = model(*(part.images for part in parts))
+        views = Views(*(torch.cat(each) for each in zip(*parts, strict=True)))
         logits = self.component.module.enlarged(out.logits, labels.shape[-2:])
         count = len(images)
 
@@ -123,8 +140,8 @@ class PRCLTask(Task):
     def _labelled_by(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if self.config.semi.method == "mean-teacher":
             return self.teacher.label(images)
-        self.model.eval()
-        confidence, labels = self.model(images).float().softmax(dim=1).max(dim=1)
+        network = self.component.module.eval()
+        confidence, labels = network(images).float().softmax(dim=1).max(dim=1)
         self.train_mode()
         return labels, confidence
 
@@ -142,7 +159,7 @@ class PRCLTask(Task):
         """AdamW, or SGD with Nesterov momentum; the variance head learns more slowly ("soft freezing")."""
         chosen = self.config.optimizer
         groups = parameter_groups(
-            model,
+            self.component.module,
             lr=config.lr,
             weight_decay=config.weight_decay,
             decay_vectors=chosen.kind == "sgd",
@@ -153,7 +170,7 @@ class PRCLTask(Task):
         return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
 
     def after_step(self, step: int) -> None:
-        self.teacher.update(self.model)
+        self.teacher.update(self.component.module)
         self.contrast.memory.forget()
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:

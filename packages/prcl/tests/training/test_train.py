@@ -85,8 +85,21 @@ def test_what_is_saved_is_the_average(folders, tmp_path):
     saved = vitrail.load("prcl/r50", weights=result.weights).module.state_dict()
     for name, value in task.teacher.network.state_dict().items():
         assert torch.equal(saved[name], value)
-    own = task.model.state_dict()
+    own = task.component.module.state_dict()
     assert any(not torch.equal(value, own[name]) for name, value in saved.items())
+
+
+def test_labelled_and_unlabelled_images_are_normalised_apart(folders):
+    """What the network makes of labelled images does not depend on the unlabelled ones of the step."""
+    task = make_task(settings(folders))
+    task.train_mode()
+    one, two, other = (
+        torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(n)) for n in range(3)
+    )
+    together, with_another = task.model(one, two), task.model(one, other)
+    assert len(together.logits) == 8
+    assert torch.equal(together.logits[:4], with_another.logits[:4])
+    assert not torch.equal(together.logits[4:], with_another.logits[4:])
 
 
 def test_it_overfits_one_batch(folders, tmp_path):
@@ -103,7 +116,7 @@ def test_the_variance_head_learns_slowly_and_the_backbone_as_told(folders):
         for group in task.optimizer(task.model, config.fit).param_groups
         for parameter in group["params"]
     }
-    for name, parameter in task.model.named_parameters():
+    for name, parameter in task.component.module.named_parameters():
         share = {"variance": 1 / 64, "backbone": 0.1}.get(name.split(".")[0], 1.0)
         assert rates[id(parameter)] == pytest.approx(config.fit.lr * share), name
 
