@@ -85,7 +85,7 @@ def test_names_that_nobody_knows(fakes, asked, text):
     assert text in message(vitrail.load, asked, error=UsageError)
 
 
-@pytest.mark.parametrize("asked", ["prcl/r50", "prcl/nothing", "prcl"])
+@pytest.mark.parametrize("asked", ["talkingface/sd15", "talkingface/nothing", "talkingface"])
 def test_what_is_planned_says_so(fakes, asked):
     said = message(vitrail.load, asked, error=NotInstalledError)
     assert said.startswith(f"{asked} is planned and cannot be installed yet (")

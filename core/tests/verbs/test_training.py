@@ -67,7 +67,7 @@ def test_train_says_what_is_wrong(run, tmp_path, names):
             "--steps is not understood here; the name of a plugin or component comes first",
         ),
         (("fake/recognizer",), 2, "fake/recognizer offers no trainer: its authors have not written one."),
-        (("prcl",), 3, "prcl is planned and cannot be installed yet"),
+        (("talkingface",), 3, "talkingface is planned and cannot be installed yet"),
         (("nobody",), 2, "Nothing is known under the name 'nobody'."),
     ]:
         assert text in run("train", *words, code=code).stderr

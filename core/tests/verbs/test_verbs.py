@@ -44,7 +44,7 @@ def test_every_verb_in_a_process_of_its_own(process, tmp_path, speech, names):
     ("words", "code", "text"),
     [
         (("train", "fake", "--step", "3"), 2, "error: Unknown option: --step. Did you mean --steps?\n"),
-        (("train", "prcl"), 3, "error: prcl is planned and cannot be installed yet"),
+        (("train", "talkingface"), 3, "error: talkingface is planned and cannot be installed yet"),
         (
             ("--no-plugin", "fake", "eval", "fake/segmenter"),
             3,
@@ -98,7 +98,7 @@ def test_list_and_info(run):
     info = json.loads(run("plugins", "info", "fake", "--json").stdout)
     assert info["components"][0]["id"] == "fake/recognizer"
     assert "mean colours of a grid of patches" in run("plugins", "info", "fake/recognizer").stdout
-    planned = run("plugins", "info", "prcl").stdout
+    planned = run("plugins", "info", "talkingface").stdout
     assert "planned" in planned
     assert "https://arxiv.org/abs/2402.18117" in planned
     assert "Did you mean fake" in run("plugins", "info", "fak", code=2).stderr
