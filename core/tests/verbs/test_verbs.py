@@ -100,7 +100,7 @@ def test_list_and_info(run):
     assert "mean colours of a grid of patches" in run("plugins", "info", "fake/recognizer").stdout
     planned = run("plugins", "info", "talkingface").stdout
     assert "planned" in planned
-    assert "https://arxiv.org/abs/2402.18117" in planned
+    assert "https://arxiv.org/abs/2403.01901" in planned
     assert "Did you mean fake" in run("plugins", "info", "fak", code=2).stderr
 
 
