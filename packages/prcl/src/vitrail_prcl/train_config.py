@@ -234,6 +234,11 @@ class TrainConfig:
         check_at_least(self, window=0)
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing is {self.smoothing}; wanted is a share from 0 to below 1.")
+        if self.data.whole_half and self.fit.best_metric:
+            raise UsageError(
+                f"the best weights cannot be kept by {self.fit.best_metric}, because data.whole_half trains on the "
+                'validation part too; set fit.best_metric to "".'
+            )
         if self.fit.ema:
             raise UsageError(
                 f"fit.ema is {self.fit.ema}; this method keeps an average of the weights itself, by semi.decay. Leave "

@@ -67,6 +67,30 @@ def test_rasters_of_five_bands_are_normalised_by_their_own_numbers(rasters, tmp_
     assert component.segment([five_bands(20)[0]])[0].labels.shape == (48, 48)
 
 
+def test_ground_without_data_gets_no_pseudo_label(rasters):
+    image, _ = five_bands(10)
+    image[:, 24:] = 0
+    for number in range(4):
+        path = write_raster(rasters / "unlabeled" / f"{number}.tif", image)
+        with rasterio.open(path, "r+") as file:
+            file.nodata = 0
+    data = open_training_set(settings(rasters, validation=""))
+    sample = data.sample(0, np.random.default_rng(0))
+    assert sample["seen"].any()
+    assert not sample["seen"].all()
+    assert np.abs(sample["unlabeled"][:, ~sample["seen"]]).max() < 1, "filled with about the mean"
+
+
+def test_weights_are_not_chosen_by_ground_that_is_trained_on():
+    start = presets.landsat()
+    with pytest.raises(UsageError, match=r"cannot be kept by miou_present, because data\.whole_half trains"):
+        replace(
+            start,
+            data=replace(start.data, whole_half=True),
+            fit=replace(start.fit, best_metric="miou_present"),
+        )
+
+
 def test_one_raster_with_labels_in_places(rasters, tmp_path):
     image, labels = five_bands(3)
     labels[:, 20:] = 255

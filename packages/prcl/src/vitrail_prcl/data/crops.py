@@ -34,13 +34,12 @@ class PictureCrops:
     def sample(self, index: int, rng: np.random.Generator) -> dict[str, Array]:
         """Scaled, cut, turned and normalised: {"image": (bands, crop, crop) float32, "labels": (crop, crop) int64}.
 
-        Labels are 255 where there is none and beyond the image's edge; of an unlabelled image 0 elsewhere. Raises
+        Labels are 255 where there is none, no data, or the image has ended; of an unlabelled image 0 elsewhere. Raises
         InputError for an image that cannot be read.
         """
         augment = self.augment
-        image, labels = self.pictures.read(index)
-        if labels is None:
-            labels = np.zeros(image.shape[:2], np.uint8)
+        unlabelled = self.pictures.items[index].mask is None
+        image, labels = self.pictures.ground(index) if unlabelled else self.pictures.read(index)
         image, labels = random_scale(image, labels, augment.scales, rng)
         normal = normalise(
             image, self.mean, self.std

@@ -91,6 +91,13 @@ class Pictures:
         known = None if labels is None else np.where(valid, labels, np.uint8(IGNORE))
         return _filled(image, valid, item), known
 
+    def ground(self, index: int) -> tuple[Image, Labels]:
+        """The image as `read` gives it, and (H, W) uint8 instead of labels: 0 where there is data, 255 elsewhere."""
+        image, valid = self.load(index)
+        if valid is None:
+            return image, np.zeros(image.shape[:2], np.uint8)
+        return _filled(image, valid, self.items[index]), np.where(valid, 0, IGNORE).astype(np.uint8)
+
     def load(self, index: int) -> tuple[Image, Valid | None]:
         """The image alone, as it is in its file, and which of its pixels hold data (H, W), None for all."""
         path = self.items[index].image
