@@ -3,9 +3,10 @@
     python packages/prcl/benchmarks/claims.py run          # resumable; an hour on two cores
     python packages/prcl/benchmarks/claims.py report       # verdicts, and benchmarks/results/prcl_claims.json
 
-Fixed before the first run. Textured discs (`textures.py`), three labelled pictures and 96 without labels; a small
-network, `SETTINGS`, mean teacher with ClassMix. Seeds 0 to 4, paired: same pictures, first weights and batches.
-Metric: mean IoU of the averaged weights on 64 other pictures; counts from 0.01.
+Fixed before the first run; the settings were found with seeds from 100 on. Textured discs (`textures.py`), three
+labelled pictures and 96 without labels; a small network, `SETTINGS`, mean teacher with ClassMix. Seeds 0 to 4, paired:
+same pictures, first weights and batches. Metric: mean IoU of the averaged weights on 64 other pictures; counts from
+0.01.
 
 1. "Probabilistic representations make prototypes robust to wrong pseudo-labels." In every step, of the teacher's labels
    a share of 0.3, in whole blocks of 8 x 8 pixels, are replaced by those of another class, as sure as they were.
@@ -41,7 +42,13 @@ from vitrail_prcl.plugin import LANDSAT
 from vitrail_prcl.prototypes import batch_naturals
 from vitrail_prcl.segmenter import PRCLSegmenter
 from vitrail_prcl.task import PRCLTask
-from vitrail_prcl.train_config import ContrastConfig, StrongConfig, TrainConfig, UnlabeledConfig
+from vitrail_prcl.train_config import (
+    ContrastConfig,
+    OptimizerConfig,
+    StrongConfig,
+    TrainConfig,
+    UnlabeledConfig,
+)
 from vitrail_segmentation.calibration import ErrorRanking
 from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_training.claims import Claim, Runs, hash_of, judge_all, write_verdicts
@@ -57,8 +64,9 @@ IOU_EFFECT, NEARNESS_EFFECT = 0.01, 0.1
 NOISE, BLOCK, EVERY = 0.3, 8, 4
 SETTINGS = TrainConfig(
     strong=StrongConfig(brightness=0.3, contrast=0.3, blur_probability=0.0, noise=0.1),
-    semi=UnlabeledConfig(threshold=0.9),
+    semi=UnlabeledConfig(threshold=0.95, decay=0.95, ramp=300),
     contrast=ContrastConfig(weight=0.3, anchors=64, negatives=128),
+    optimizer=OptimizerConfig(variance_lr=1.0),
     model=PRCLConfig(
         classes=CLASSES,
         mean=(0.0,) * 3,

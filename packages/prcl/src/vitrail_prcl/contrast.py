@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -43,6 +44,7 @@ class Contrast:
         self, config: ContrastConfig, classes: int, width: int, device: str | torch.device = "cpu"
     ) -> None:
         self.config, self.classes = config, classes
+        self.length = config.length or math.sqrt(width)
         self.scale = score_scale(width, config.temperature, config.reduction)
         self.memory = GlobalPrototypes(classes, width, decay=config.decay, prior=config.prior, device=device)
 
@@ -102,7 +104,7 @@ class Contrast:
 
     def _directed(self, mean: Tensor) -> Tensor:
         """Means (..., D) brought to one length."""
-        return self.config.length * F.normalize(mean, dim=-1)
+        return self.length * F.normalize(mean, dim=-1)
 
     def _prototypes(self, mean: Tensor, variance: Tensor, labels: Tensor) -> Prototypes:
         if self.config.weighting == "plain":
@@ -122,6 +124,6 @@ class Contrast:
             mean,
             variance,
             reduction=self.config.reduction,
-            length=self.config.length,
+            length=self.length,
         )
         return score / self.config.temperature

@@ -31,6 +31,7 @@ def voc_662() -> TrainConfig:
     return TrainConfig(
         augment=_crops(320, SCALES),
         strong=StrongConfig(scales=(0.5, 1.5)),
+        semi=_SEMI,
         optimizer=_OPTIMIZER,
         model=replace(r101(), pretrained=BACKBONE_WEIGHTS),
         fit=_fit(steps=16_800, batch_size=16),
@@ -45,6 +46,7 @@ def cityscapes_150() -> TrainConfig:
         window=512,
         augment=_crops(512, (1.0,)),
         strong=StrongConfig(scales=(0.5, 2.0)),
+        semi=_SEMI,
         optimizer=_OPTIMIZER,
         model=model,
         fit=_fit(steps=8_000, batch_size=48),
@@ -55,9 +57,9 @@ def released() -> TrainConfig:
     """The VOC run with the contrastive loss of the released code: temperature 100 and no floor for the variance."""
     return replace(
         voc_662(),
-        semi=UnlabeledConfig(norms="own"),
+        semi=replace(_SEMI, norms="own"),
         contrast=ContrastConfig(
-            temperature=100.0, floor=1e-6, decay=1.0, prior=1.0, spread="released", ramp=16_800
+            temperature=100.0, length=1.0, floor=1e-6, decay=1.0, prior=1.0, spread="released", ramp=16_800
         ),
     )
 
@@ -97,6 +99,7 @@ def landsat() -> TrainConfig:
     )
 
 
+_SEMI = UnlabeledConfig(threshold=0.97, trust="image", ramp=0)
 _OPTIMIZER = OptimizerConfig(kind="sgd")
 
 

@@ -18,7 +18,7 @@ from vitrail_prcl.contrast import Contrast, Pixels
 from vitrail_prcl.data.training_set import TrainingSet
 from vitrail_prcl.mixing import Views, mix
 from vitrail_prcl.model import PRCLNet, Representation
-from vitrail_prcl.schedule import ramp_down
+from vitrail_prcl.schedule import ramp_down, ramp_up
 from vitrail_prcl.segmenter import PRCLSegmenter
 from vitrail_prcl.strong import Strong, resize_views
 from vitrail_prcl.teacher import Teacher
@@ -98,14 +98,15 @@ class PRCLTask(Task):
         )
         total, told = supervised, {"supervised": supervised}
         if self.config.semi.method != "none":
-            way = by_image if self.config.semi.method == "mean-teacher" else by_pixel
+            way = by_image if self.config.semi.trust == "image" else by_pixel
             unsupervised = way(
                 logits[count:],
                 views.labels[count:],
                 views.confidence[count:],
                 threshold=self.config.semi.threshold,
             )
-            total = total + self.config.semi.weight * unsupervised
+            trust = self.config.semi.weight * ramp_up(step, length=self.config.semi.ramp)
+            total = total + trust * unsupervised
             sure = (views.confidence[count:] >= self.config.semi.threshold).float().mean()
             told |= {"unsupervised": unsupervised, "sure": sure}
         if weight := self._contrast_weight(step):

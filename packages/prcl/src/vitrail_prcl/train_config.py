@@ -96,9 +96,9 @@ class UnlabeledConfig:
     """How the network learns from images without labels: from labels that it, or an average of it, gives them.
 
     method: mean-teacher (the average of the weights labels the weak view), fixmatch (the network itself does), or none.
-    weight: of this loss.
-    threshold: mean-teacher: an image weighs as much as the share of its pixels that are surer than this; all of its
-        pixels count. fixmatch: only pixels that are surer than this count.
+    weight: of this loss. ramp: steps in which it rises to that, as exp(-5 (1 - t)^2).
+    trust: pixel or image. pixel: only pixels that are surer than `threshold` count. image: all pixels count, by the
+        share of their image's pixels that are surer than it, as in PRCL's own code.
     mix: classmix, cutmix, cutout or none: how strong views are mixed.
     decay: of the average of the weights, which is also what is evaluated and saved, whatever the method.
     norms: averaged or own, the BatchNorm statistics of that average; see `vitrail_prcl.teacher`.
@@ -106,14 +106,16 @@ class UnlabeledConfig:
 
     method: Literal["mean-teacher", "fixmatch", "none"] = "mean-teacher"
     weight: float = 1.0
-    threshold: float = 0.97
+    ramp: int = 500
+    threshold: float = 0.95
+    trust: Literal["pixel", "image"] = "pixel"
     mix: Literal["classmix", "cutmix", "cutout", "none"] = "classmix"
     decay: float = 0.99
     norms: Literal["averaged", "own"] = "averaged"
 
     def __post_init__(self) -> None:
         check_literals(self)
-        check_at_least(self, weight=0)
+        check_at_least(self, weight=0, ramp=0)
         _check_shares(self, "threshold", "decay")
 
 
@@ -125,8 +127,8 @@ class ContrastConfig:
     ramp: steps in which the weight falls as exp(-5 t^2); 0 keeps it.
     temperature: what scores are divided by. reduction: mean or sum of a score over the D numbers; a temperature T of
         the mean is D T of the sum.
-    length: what the means are brought to. In the paper 1; with the root of D their distances are of the size of the
-        variances, which can then tell something.
+    length: what the means are brought to; 0 is the root of D, with which their distances are of the size of the
+        variances, so that these can tell something. In the paper 1.
     floor: the least variance of a pixel; without one the variance is driven to 0.
     confident: least probability of a pseudo-label whose pixel takes part. hard: a pixel whose own class the network
         gives less than this can be an anchor.
@@ -142,9 +144,9 @@ class ContrastConfig:
     weight: float = 1.0
     last_weight: float = 0.0
     ramp: int = 0
-    temperature: float = 0.1
+    temperature: float = 1.0
     reduction: Literal["mean", "sum"] = "mean"
-    length: float = 1.0
+    length: float = 0.0
     floor: float = 1e-3
     confident: float = 0.7
     hard: float = 0.8
@@ -161,10 +163,19 @@ class ContrastConfig:
     def __post_init__(self) -> None:
         check_literals(self)
         check_at_least(
-            self, weight=0, last_weight=0, ramp=0, anchors=1, negatives=0, virtual=0, radius=0, prior=0
+            self,
+            weight=0,
+            last_weight=0,
+            ramp=0,
+            length=0,
+            anchors=1,
+            negatives=0,
+            virtual=0,
+            radius=0,
+            prior=0,
         )
         _check_shares(self, "confident", "hard", "decay")
-        for name in ("temperature", "floor", "length"):
+        for name in ("temperature", "floor"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; wanted is a number above 0.")
         if self.negatives + self.virtual == 0:
@@ -234,6 +245,11 @@ class TrainConfig:
         check_at_least(self, window=0)
         if not 0 <= self.smoothing < 1:
             raise UsageError(f"smoothing is {self.smoothing}; wanted is a share from 0 to below 1.")
+        if self.data.dataset != "files" and (given := self.labeled or self.unlabeled):
+            raise UsageError(
+                f"data.dataset {self.data.dataset} brings its own images, so that {given} would not be read; leave one "
+                "of the two out."
+            )
         if self.data.whole_half and self.fit.best_metric:
             raise UsageError(
                 f"the best weights cannot be kept by {self.fit.best_metric}, because data.whole_half trains on the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -34,6 +35,7 @@ def pixels(count: int = 300, seed: int = 0, classes=(0, 1, 3)) -> Pixels:
 def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -> torch.Tensor:
     """The same draws, and for every class its logits as a matrix."""
     labels, variance = given.labels, given.variance.clamp_min(config.floor)
+    length = config.length or math.sqrt(WIDTH)
     weights = torch.ones_like(variance) if config.weighting == "plain" else variance.detach()
     prototypes = batch_naturals(given.mean.detach(), weights.detach(), labels, CLASSES).prototypes()
     counted = sort_by_class(labels, CLASSES)
@@ -42,7 +44,7 @@ def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -
     anchors = draw_pixels(hard, groups[:, None].expand(-1, config.anchors), generator)
     alike = mutual_likelihood_score(
         prototypes.mean[:, None], prototypes.variance[:, None], prototypes.mean, prototypes.variance,
-        reduction=config.reduction, length=config.length,
+        reduction=config.reduction, length=length,
     ) / config.temperature  # fmt: skip
     negatives = draw_negatives(counted, alike, counted.count > 0, config.anchors, config.negatives, generator)
     virtual = (
@@ -78,7 +80,7 @@ def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -
             keys,
             spreads,
             reduction=config.reduction,
-            length=config.length,
+            length=length,
         )
         target = torch.zeros(config.anchors, dtype=torch.int64)
         total = total + F.cross_entropy(score / config.temperature, target)
@@ -95,7 +97,7 @@ def by_hand(given: Pixels, config: ContrastConfig, generator: torch.Generator) -
         {"weighting": "plain"},
         {"prototypes": "batch"},
         {"floor": 0.3},
-        {"length": 3.0, "temperature": 1.0},
+        {"length": 1.0, "temperature": 0.1},
         {"spread": "deviation", "radius": 0.5},
     ],
     ids=lambda changes: ", ".join(f"{k}={v}" for k, v in changes.items()) or "usual",
@@ -173,7 +175,7 @@ def test_what_is_told_apart_costs_little_and_what_is_not_costs_the_logarithm():
 
 def test_at_the_released_temperature_it_stays_at_the_logarithm_of_the_keys():
     """Why `released` learns nothing by this loss: ln(1 + N + V) whatever the pixels are."""
-    config = replace(CONFIG, temperature=100.0)
+    config = replace(CONFIG, temperature=100.0, length=1.0)
     keys = 1 + config.negatives + config.virtual * (CLASSES - 1)
     for given in (pixels(), Pixels(F.one_hot(pixels().labels.clamp_min(0), WIDTH).float(), *pixels()[1:])):
         loss = Contrast(config, CLASSES, WIDTH)(given, rng()).loss.item()

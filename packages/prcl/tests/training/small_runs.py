@@ -43,7 +43,7 @@ def settings(folders: Path, **changes) -> TrainConfig:
         "validation": str(folders / "validation"),
         "augment": AugmentConfig(crop=32, mosaic=0.0, scales=(1.0,), max_share=1.0, turns="horizontal"),
         "strong": StrongConfig(hue=0.0, brightness=0.1, contrast=0.1, saturation=0.1),
-        "semi": UnlabeledConfig(threshold=0.5, decay=0.9),
+        "semi": UnlabeledConfig(ramp=0, threshold=0.5, decay=0.9),
         "contrast": ContrastConfig(anchors=8, negatives=12),
         "model": MODEL,
         "fit": FitConfig(steps=4, batch_size=4, lr=1e-2, schedule="constant", device="cpu", log_every=1),

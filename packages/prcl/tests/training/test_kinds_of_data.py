@@ -148,7 +148,7 @@ def test_two_classes_and_bf16_and_windows(folders, tmp_path):
         tmp_path,
         unlabeled=str(folders / "unlabeled"),
         window=32,
-        semi=UnlabeledConfig(threshold=0.9, decay=0.9),  # of two classes one always has half
+        semi=UnlabeledConfig(ramp=0, threshold=0.9, decay=0.9),  # of two classes one always has half
         contrast=ContrastConfig(anchors=8, negatives=12, weight=0.1),
         fit=replace(settings(folders).fit, precision="bf16", steps=60, schedule="cosine", warmup=5),
     )

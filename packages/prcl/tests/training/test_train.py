@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from small_runs import CLASSES, MODEL, settings
+from torch.utils.data import default_collate
 
 import vitrail
 from vitrail.errors import UsageError
@@ -16,7 +18,7 @@ from vitrail_prcl.plugin import R50
 from vitrail_prcl.segmenter import PRCLSegmenter
 from vitrail_prcl.task import PRCLTask
 from vitrail_prcl.train import train
-from vitrail_prcl.train_config import ContrastConfig, TrainConfig, UnlabeledConfig
+from vitrail_prcl.train_config import ContrastConfig, DataConfig, TrainConfig, UnlabeledConfig
 from vitrail_training.config import FitConfig
 from vitrail_training.loop import fit
 from vitrail_training.testing import check_overfits_one_batch, check_resume_is_bit_equal
@@ -24,9 +26,9 @@ from vitrail_training.tracking import read_metrics
 
 METHODS = {
     "supervised": {"semi": UnlabeledConfig(method="none"), "contrast": ContrastConfig(weight=0.0)},
-    "mean teacher": {"semi": UnlabeledConfig(threshold=0.5), "contrast": ContrastConfig(weight=0.0)},
-    "mean teacher of its own norms": {"semi": UnlabeledConfig(threshold=0.5, norms="own")},
-    "fixmatch and PRCL": {"semi": UnlabeledConfig(method="fixmatch", threshold=0.5, mix="cutmix")},
+    "mean teacher": {"semi": UnlabeledConfig(ramp=0, threshold=0.5), "contrast": ContrastConfig(weight=0.0)},
+    "mean teacher of its own norms": {"semi": UnlabeledConfig(ramp=0, threshold=0.5, norms="own")},
+    "fixmatch and PRCL": {"semi": UnlabeledConfig(method="fixmatch", ramp=0, threshold=0.5, mix="cutmix")},
     "PRCL alone": {"semi": UnlabeledConfig(method="none")},
 }
 
@@ -157,6 +159,36 @@ def test_what_cannot_be_is_said(folders, tmp_path, changes, message):
     with pytest.raises(UsageError, match=message):
         train(settings(folders, **changes), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_scene_that_comes_along_needs_no_other_images():
+    with pytest.raises(UsageError, match=r"landsat brings its own images, so that A would not be read"):
+        TrainConfig(labeled="A", data=DataConfig(dataset="landsat"))
+
+
+@pytest.mark.parametrize(
+    ("semi", "share"),
+    [
+        ({"ramp": 0}, 1.0),
+        ({"ramp": 4}, math.exp(-5 * 0.5**2)),
+        ({"ramp": 0, "weight": 0.5}, 0.5),
+    ],
+    ids=str,
+)
+def test_what_pseudo_labels_weigh(folders, semi, share):
+    """At once, half-way of a ramp of four steps, and with a weight."""
+    config = settings(
+        folders,
+        semi=UnlabeledConfig(threshold=0.0, **semi),
+        contrast=ContrastConfig(weight=0.0),
+    )
+    data = open_training_set(config)
+    task = PRCLTask(PRCLSegmenter.from_config(data.model, spec=R50, device="cpu", seed=0), data, config)
+    samples = [data.sample(index, np.random.default_rng(index)) for index in range(4)]
+    batch = default_collate(samples)
+    total, told = task.loss(task.model.train(), batch, 2)
+    wanted = told["supervised"] + share * told["unsupervised"]
+    torch.testing.assert_close(total, wanted)
 
 
 def test_an_average_of_its_own_is_refused():
