@@ -26,37 +26,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scene_runs import METHODS, RESULTS, STARTS, row_of, train_and_score, with_values
 
 from vitrail.files import write_text
-from vitrail_prcl.data.training_set import open_training_set
-from vitrail_prcl.plugin import LANDSAT
 from vitrail_prcl.presets import landsat
-from vitrail_prcl.segmenter import PRCLSegmenter
-from vitrail_prcl.task import PRCLTask
 from vitrail_prcl.train_config import TrainConfig
-from vitrail_segmentation.calibration import Calibration, ErrorRanking
 from vitrail_segmentation.landsat import load_landsat, part_of
-from vitrail_segmentation.metrics import ConfusionMatrix
 from vitrail_training.claims import Runs, judge
 from vitrail_training.kernels.timing import machine
-from vitrail_training.loop import fit
 
-RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
 RUNS = Runs(RESULTS / "prcl_landsat_runs.jsonl")
-
-METHODS = ("supervised", "mean teacher", "consistency", "mean teacher + PRCL", "consistency + PRCL")
-STARTS: dict[str, dict[str, Any]] = {
-    "supervised": {"semi.method": "none", "contrast.weight": 0.0},
-    "mean teacher": {"semi.method": "mean-teacher", "contrast.weight": 0.0},
-    "consistency": {"semi.method": "fixmatch", "contrast.weight": 0.0},
-}
 SHARED = [
     {"fit.lr": lr, "strong.noise": noise, "augment.balance": balance, "fit.weight_decay": decay}
     for lr, noise, balance, decay in (
@@ -90,57 +73,18 @@ SCORES = ("oa", "miou", "miou_over_500")
 EFFECT = 0.01
 
 
-def with_values(config: Any, values: dict[str, Any]) -> Any:
-    """A config with fields changed, by their names as flags have them: {"fit.lr": 1e-3}."""
-    for name, value in values.items():
-        part, _, field = name.partition(".")
-        if field:
-            config = replace(config, **{part: with_values(getattr(config, part), {field: value})})
-        else:
-            config = replace(config, **{part: value})
-    return config
-
-
 def as_config(values: dict[str, Any], *, seed: int, share: float, final: bool) -> TrainConfig:
-    start = landsat()
-    config = with_values(start, values)
+    config = with_values(landsat(), values)
     return replace(
         config,
         data=replace(config.data, share=share, blocks_seed=seed, whole_half=final),
-        fit=replace(config.fit, seed=seed, eval_every=0, checkpoint_every=0, best_metric="", log_every=100),
+        fit=replace(config.fit, seed=seed),
     )
 
 
 def measure(config: TrainConfig, *, final: bool) -> dict[str, Any]:
     """Train and score: on the validation part, or where `final` on the test half."""
-    began = time.monotonic()
-    data = open_training_set(config)
-    component = PRCLSegmenter.from_config(data.model, spec=LANDSAT, device="cpu", seed=config.fit.seed)
-    task = PRCLTask(component, data, config)
-    task.evaluate = lambda model: {}
-    with tempfile.TemporaryDirectory() as folder:
-        fit(task, config.fit, out=Path(folder) / "run")
-    part = part_of(load_landsat(), "test" if final else "validation")
-    found = task.finished.measure([part.case(data.model.mean).image])[0]
-    matrix, calibration = ConfusionMatrix(component.classes), Calibration()
-    by_confidence, by_uncertainty = ErrorRanking(), ErrorRanking()
-    matrix.update(part.labels, found.labels)
-    calibration.update(part.labels, found.labels, found.confidence)
-    by_confidence.update(part.labels, found.labels, 1 - found.confidence)
-    by_uncertainty.update(part.labels, found.labels, found.uncertainty)
-    return {
-        "oa": matrix.oa,
-        "miou": matrix.miou(),
-        "miou_present": matrix.miou(matrix.classes_above(0)),
-        "miou_over_500": matrix.miou(matrix.classes_above(500)),
-        "iou": {name: float(np.nan_to_num(v)) for name, v in zip(matrix.classes, matrix.iou, strict=True)},
-        "calibration_error": calibration.error,
-        "errors_by_confidence": by_confidence.auroc,
-        "errors_by_uncertainty": by_uncertainty.auroc,
-        "uncertainty": float(found.uncertainty.mean()),
-        "labelled_pixels": int((data.labeled.scene.labels != 255).sum()),
-        "seconds": time.monotonic() - began,
-    }
+    return train_and_score(config, part_of(load_landsat(), "test" if final else "validation"))
 
 
 def trials(method: str) -> list[dict[str, Any]]:
@@ -198,20 +142,11 @@ def report() -> None:
         for method in METHODS:
             found = [final(method, share, seed) for seed in seeds]
             lines[method, share] = found
-            values = {name: np.array([line[name] for line in found]) for name in SCORES}
             rows.append(
                 {
                     "method": method,
                     "share": share,
-                    "seeds": len(found),
-                    **{name: float(value.mean()) for name, value in values.items()},
-                    **{f"{name}_std": float(value.std(ddof=1)) for name, value in values.items()},
-                    "iou": {k: float(np.mean([line["iou"][k] for line in found])) for k in found[0]["iou"]},
-                    "calibration_error": float(np.mean([line["calibration_error"] for line in found])),
-                    "errors_by_confidence": float(np.mean([line["errors_by_confidence"] for line in found])),
-                    "errors_by_uncertainty": float(
-                        np.mean([line["errors_by_uncertainty"] for line in found])
-                    ),
+                    **row_of(found, SCORES),
                     "values": trials(method)[choice(method)],
                 }
             )

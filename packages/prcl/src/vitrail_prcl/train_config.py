@@ -33,7 +33,8 @@ class DataConfig:
     labels: the label raster of a large image, where --labeled is one.
     share: landsat and indian-pines: the share of the training pixels that keep their label; all of the ground is the
         unlabelled data.
-    blocks_seed: landsat and indian-pines: which pixels those are.
+    block: landsat and indian-pines: the side in pixels of the square blocks that keep their labels.
+    blocks_seed: landsat and indian-pines: which blocks those are.
     reverse: landsat: train on the eastern half and test on the western one.
     whole_half: landsat: train on the validation part too; for the last run, when nothing is chosen any more.
     length: landsat and indian-pines: crops that are called an epoch.
@@ -43,6 +44,7 @@ class DataConfig:
     root: str = ""
     labels: str = ""
     share: float = 0.05
+    block: int = 8
     blocks_seed: int = 0
     reverse: bool = False
     whole_half: bool = False
@@ -50,7 +52,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_literals(self)
-        check_at_least(self, length=1, blocks_seed=0)
+        check_at_least(self, length=1, block=1, blocks_seed=0)
         if not 0 < self.share <= 1:
             raise UsageError(f"share is {self.share}; wanted is a share above 0, up to 1.")
 

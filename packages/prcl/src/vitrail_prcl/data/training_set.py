@@ -224,4 +224,5 @@ def _crops(pictures: Pictures, config: TrainConfig, model: PRCLConfig) -> Pictur
 
 
 def _kept(scene: LabelledScene, config: TrainConfig) -> LabelledScene:
-    return keep_blocks(scene, config.data.share, seed=config.data.blocks_seed)
+    data = config.data
+    return keep_blocks(scene, data.share, seed=data.blocks_seed, block=data.block)
