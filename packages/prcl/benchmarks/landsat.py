@@ -11,9 +11,9 @@ their weights.
 
 - search: 5 % of the labels of the western half without its outer fifth, scored on that fifth by accuracy plus mean IoU
   over the classes present there, as for CM-UNet. First what all methods share is chosen, by training on labels alone;
-  then each rival's own settings, eight trials; then what PRCL adds to the choice of the first four of them, four trials,
-  so that a rival and PRCL on top of it have had as many. Seed 0 runs every trial, the two best have two more seeds, and
-  the best mean of three is the choice. Nothing is chosen by any other ground.
+  then each rival's own settings, eight trials; then what PRCL adds to the choice of the first four of them, four
+  trials, so that a rival and PRCL on top of it have had as many. Seed 0 runs every trial, the two best have two more
+  seeds, and the best mean of three is the choice. Nothing is chosen by any other ground.
 - final: the whole western half, tested on the eastern one; 5 % with five seeds, 2 % and 10 % with three. The claim:
   PRCL on top of a rival has a mean IoU at least 0.01 above the better rival at 5 %, and the bootstrap 95 % interval of
   the paired difference lies above 0.
