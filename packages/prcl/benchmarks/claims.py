@@ -17,7 +17,8 @@ same pictures, first weights and batches. Metric: mean IoU of the averaged weigh
 2. "Global Distribution Prototypes stand noisy steps." In every fourth step the classes of all the teacher's labels are
    shuffled. Global prototypes beside those of each batch.
 3. "Virtual Negatives help." Four of each other class beside none, without noise.
-4. Not in the abstracts, but what all of it stands on: the contrastive loss beside none, without noise.
+4. Not in the abstracts, but what all of it stands on: the contrastive loss beside none, without noise; and the mean
+   teacher, without the contrastive loss, beside labels alone.
 
 Holds: the bootstrap 95 % interval of the paired difference lies above what counts; reversed: below its negative; else
 undecided. Every run is a line of benchmarks/results/prcl_claims_runs.jsonl.
@@ -33,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scene_runs import RESULTS, with_values
 from textures import CLASSES, LABELED, SIDE, TEST, UNLABELED, Textures
 from torch import Tensor
 
@@ -57,7 +59,6 @@ from vitrail_training.draws import generator_for
 from vitrail_training.kernels.timing import machine
 from vitrail_training.loop import fit
 
-RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
 RUNS = Runs(RESULTS / "prcl_claims_runs.jsonl")
 SEEDS = range(5)
 IOU_EFFECT, NEARNESS_EFFECT = 0.01, 0.1
@@ -118,12 +119,13 @@ def wrong_blocks(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 VARIANTS: dict[str, tuple[dict[str, Any], type[PRCLTask]]] = {
     "PRCL": ({}, Clean),
-    "no contrast": ({"weight": 0.0}, Clean),
-    "no virtual negatives": ({"virtual": 0}, Clean),
+    "mean teacher": ({"contrast.weight": 0.0}, Clean),
+    "labels alone": ({"contrast.weight": 0.0, "semi.method": "none"}, Clean),
+    "no virtual negatives": ({"contrast.virtual": 0}, Clean),
     "wrong blocks, precision": ({}, WrongBlocks),
-    "wrong blocks, plain means": ({"weighting": "plain"}, WrongBlocks),
+    "wrong blocks, plain means": ({"contrast.weighting": "plain"}, WrongBlocks),
     "wrong steps, global": ({}, WrongSteps),
-    "wrong steps, batch": ({"prototypes": "batch"}, WrongSteps),
+    "wrong steps, batch": ({"contrast.prototypes": "batch"}, WrongSteps),
 }
 CLAIMS = {
     "1a. precision beside plain means, wrong labels": (
@@ -138,12 +140,13 @@ CLAIMS = {
     ),
     "2. global beside batch prototypes, wrong steps": ("miou", "wrong steps, global", "wrong steps, batch"),
     "3. virtual negatives beside none": ("miou", "PRCL", "no virtual negatives"),
-    "4. the contrastive loss beside none": ("miou", "PRCL", "no contrast"),
+    "4a. the contrastive loss beside none": ("miou", "PRCL", "mean teacher"),
+    "4b. the mean teacher beside labels alone": ("miou", "mean teacher", "labels alone"),
 }
 
 
 def config_of(variant: str) -> TrainConfig:
-    return replace(SETTINGS, contrast=replace(SETTINGS.contrast, **VARIANTS[variant][0]))
+    return with_values(SETTINGS, VARIANTS[variant][0])
 
 
 def run(variant: str, seed: int) -> dict[str, Any]:
