@@ -148,13 +148,13 @@ def rank(
     root: Path | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     picture: Path | None = None,
-    by: Literal["uncertainty", "confidence"] = "uncertainty",
+    by: Literal["confidence", "uncertainty"] = "confidence",
     top: int = 20,
     tile: int = TILE,
     device: str | None = None,
     json: Json = False,
 ) -> None:
-    """Order images by how uncertain the network is of them: the first are those to label next.
+    """Order images by how sure the network is of them: the first are those to label next.
 
     Args:
         source: a folder of pictures, at any depth; or with --root a list of them.
@@ -162,8 +162,8 @@ def rank(
         weights: a folder with weights; those of the package by default.
         root: the folder that a list is about.
         out: write all of them to this CSV file.
-        picture: draw the first four, with their uncertainty, to this PNG file.
-        by: uncertainty of the representation, or confidence in the class.
+        picture: draw the first four, with the doubt about each pixel, to this PNG file.
+        by: confidence in the class, which finds errors best in what was tried; or uncertainty of the representation.
         top: how many to print.
         tile: larger images are looked at in overlapping tiles of this side.
         device: cpu, cuda, cuda:1, mps.

@@ -1,4 +1,4 @@
-"""Which unlabelled images to label next: those that the network is least certain of."""
+"""Which unlabelled images to label next: those that the network is least sure of."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Images in the order to label them, and those that could not be read, with the reason."""
+    """Images in the order to label them, and those that could not be read, with the reason. by: what orders them."""
 
+    by: By
     images: tuple[Ranked, ...]
     skipped: dict[str, str]
 
@@ -57,11 +58,11 @@ def rank_images(
     segmenter: PRCLSegmenter,
     pictures: Pictures,
     *,
-    by: By = "uncertainty",
+    by: By = "confidence",
     tile: int = TILE,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> Ranking:
-    """by: uncertainty, of the representation, the highest first; or confidence, of the class, the lowest first."""
+    """by: confidence, of the class, the lowest first; or uncertainty, of the representation, the highest first."""
     rows, skipped = [], {}
     for index in track(range(len(pictures))):
         item = pictures.items[index]
@@ -81,7 +82,7 @@ def rank_images(
     if not rows:
         raise UsageError(f"none of the {len(pictures)} images can be used; {next(iter(skipped.values()))}")
     doubt = {"uncertainty": lambda row: -row.uncertainty, "confidence": lambda row: row.confidence}[by]
-    return Ranking(images=tuple(sorted(rows, key=doubt)), skipped=skipped)
+    return Ranking(by=by, images=tuple(sorted(rows, key=doubt)), skipped=skipped)
 
 
 def draw_ranking(
@@ -93,7 +94,12 @@ def draw_ranking(
     count: int = 4,
     tile: int = TILE,
 ) -> Path:
-    """A picture of the first `count` images: as they are, as they are labelled, and how uncertain each pixel is."""
+    """A picture of the first `count` images: as they are, as they are labelled, and the doubt about each pixel.
+
+    The doubt is what the images are ordered by: 1 - confidence, up to 0.5, or the uncertainty, up to half as much again
+    as the most uncertain image has on average.
+    """
+    most = 1.5 * max(row.uncertainty for row in ranking.images)
     by_file = {str(item.image): index for index, item in enumerate(pictures.items)}
     rows = []
     for row in ranking.images[:count]:
@@ -103,10 +109,14 @@ def draw_ranking(
             labels=found.labels, classes=segmenter.classes, palette=np.array(segmenter.config.palette, np.uint8)
             if segmenter.config.palette else None
         )  # fmt: skip
+        doubt = {
+            "confidence": ("1 - confidence", heat(1 - found.confidence, high=0.5)),
+            "uncertainty": ("uncertainty", heat(found.uncertainty, high=most)),
+        }[ranking.by]
         panels = {
-            f"{Path(row.image).name}: {row.uncertainty:.3f}": rgb_preview(image),
+            f"{Path(row.image).name}: {ranking.by} {getattr(row, ranking.by):.3f}": rgb_preview(image),
             "labels": labels.picture(),
-            "uncertainty": heat(found.uncertainty, high=max(r.uncertainty for r in ranking.images) * 1.5),
+            doubt[0]: doubt[1],
         }
         rows.append(side_by_side(panels, labels))
     width = max(row.shape[1] for row in rows)
