@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import distribution
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,27 @@ def test_verbs_say_that_something_is_planned(words, rows, tmp_path):
     assert done.returncode == 3
     assert done.stderr.startswith(f"error: {words[1]} is planned and cannot be installed yet (")
     assert os.listdir(tmp_path) == []
+
+
+def test_every_row_from_outside_describes_its_folder(rows, root):
+    outside = {name: entry for name, entry in rows.items() if entry.party == "third" and entry.folder}
+    assert "insightface" in outside
+    for name, entry in outside.items():
+        folder = root / entry.folder
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        extras = set(project.get("optional-dependencies", {}))
+        assert project["name"] == entry.distribution
+        assert project["license"] == entry.licence
+        assert project["entry-points"][ENTRY_POINT_GROUP] == {name: entry.entry_point}
+        assert set(entry.extras) == extras - {"testing"}
+        assert set(entry.test_extras) <= extras
+        assert f"./{entry.folder}" in entry.install
+        where = folder / "src" / Path(*entry.entry_point.split(".")).with_suffix(".py")
+        found = spec_from_file_location(f"{name}_plugin", where)
+        module = module_from_spec(found)
+        found.loader.exec_module(module)
+        specs = module.vitrail_components()
+        assert {spec.id for spec in specs} == set(entry.components)
+        assert {(spec.kind, spec.licence, spec.api) for spec in specs} == {
+            (entry.kind, entry.licence, entry.api)
+        }

@@ -40,6 +40,15 @@ def test_upside_down_is_not_the_same_crop_mirrored(astronaut):
     assert mirrored.face.landmarks[0, 0] < mirrored.face.landmarks[1, 0]
 
 
+def test_many_photographs(astronaut):
+    photos = [astronaut, PHOTO, np.ascontiguousarray(astronaut[:, ::-1])]
+    found = FaceFinder(size=(128, 128)).batch(photos)
+    assert [len(faces) for faces in found] == [1, 0, 1]
+    for photo, faces in zip(photos, found, strict=True):
+        for mine, alone in zip(faces, FaceFinder(size=(128, 128))(photo), strict=True):
+            assert np.abs(mine.crop.astype(int) - alone.crop).max() <= 2
+
+
 def test_no_face_says_what_was_looked_for():
     with pytest.raises(InputError, match=r"No face was found in a\.jpg \(400x300\); .* at least 20 pixels"):
         FaceFinder().take([], PHOTO, "a.jpg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from vitrail.errors import InputError, UsageError
 from vitrail.results import Face
-from vitrail_recognition.align import align, template
-from vitrail_recognition.detect import detect, load_backend, smallest_face
+from vitrail_recognition.align import align_batch, template
+from vitrail_recognition.detect import detect_batch, load_backend, smallest_face
 from vitrail_recognition.detect.base import sides
 from vitrail_recognition.photo import check_rgb
 
@@ -40,7 +41,7 @@ class AlignedFace:
 
 @dataclass(frozen=True, kw_only=True)
 class FaceFinder:
-    """How faces are found and aligned. Call it with a photograph.
+    """How faces are found and aligned. Call it with a photograph, or its `batch` with many.
 
     size, template: of the crops, as a recogniser's `spec.inputs` has them. backend, min_size, threshold,
     weights, device: see `detect`. aligned: photographs are such crops already, and nothing is searched.
@@ -71,21 +72,29 @@ class FaceFinder:
 
     def __call__(self, photo: NDArray[np.uint8]) -> list[AlignedFace]:
         """Every face in uint8 RGB (H, W, 3), largest first."""
-        check_rgb(photo)
+        (found,) = self.batch([photo])
+        return found
+
+    def batch(self, photos: Sequence[NDArray[np.uint8]]) -> list[list[AlignedFace]]:
+        """The faces in each of several photographs, whose sizes may differ; those of one size are searched together."""
+        for photo in photos:
+            check_rgb(photo)
         if self.aligned:
-            return [self._whole(photo)]
-        faces = detect(
-            photo,
+            return [[self._whole(photo)] for photo in photos]
+        found = detect_batch(
+            photos,
             backend=self.backend,
             min_size=self.min_size,
             threshold=self.threshold,
             weights=self.weights,
             device=self.device,
         )
-        return [
-            AlignedFace(face=face, crop=align(photo, face.landmarks, size=self.size, name=self.template))
-            for face in faces
-        ]
+        return [self._aligned(photo, faces) for photo, faces in zip(photos, found, strict=True)]
+
+    def _aligned(self, photo: NDArray[np.uint8], faces: list[Face]) -> list[AlignedFace]:
+        landmarks = [face.landmarks for face in faces]
+        crops = align_batch([photo] * len(faces), landmarks, size=self.size, name=self.template)
+        return [AlignedFace(face=face, crop=crop) for face, crop in zip(faces, crops, strict=True)]
 
     def take(
         self, found: list[AlignedFace], photo: NDArray[np.uint8], name: str, number: int | None = None

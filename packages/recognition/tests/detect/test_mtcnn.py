@@ -12,7 +12,15 @@ import torch
 from PIL import Image
 
 from vitrail.errors import BrokenError, InputError, UsageError
-from vitrail_recognition.detect import LONGEST, SMALLEST, detect, load_backend, longest_side, smallest_face
+from vitrail_recognition.detect import (
+    LONGEST,
+    SMALLEST,
+    detect,
+    detect_batch,
+    load_backend,
+    longest_side,
+    smallest_face,
+)
 from vitrail_recognition.detect.base import suppress
 from vitrail_recognition.detect.mtcnn import WEIGHTS, load_nets
 from vitrail_recognition.detect.mtcnn.cascade import pyramid, run_cascade
@@ -30,7 +38,7 @@ def test_boxes_scores_and_landmarks_of_facenet_pytorch(nets, name, astronaut, re
     image = astronaut if name == "astronaut" else request.getfixturevalue("group")
     expected = GOLDEN[name]
     assert list(image.shape) == expected["shape"]
-    faces = run_cascade(nets, image)
+    (faces,) = run_cascade(nets, image[None])
     assert len(faces) == len(expected["boxes"])
     np.testing.assert_allclose([face.score for face in faces], expected["scores"], atol=1e-4)
     np.testing.assert_allclose([face.box for face in faces], expected["boxes"], atol=2e-2)
@@ -67,6 +75,24 @@ def test_a_large_photograph_is_searched_in_a_smaller_copy(astronaut):
     np.testing.assert_allclose(
         (found.box.reshape(2, 2) + 0.5) / enlarged - 0.5, expected.box.reshape(2, 2), atol=0.06 * width
     )
+
+
+def test_many_photographs_are_searched_as_one_by_one(astronaut, group, monkeypatch):
+    """Of one size together, of other sizes too, one without a face and one that is searched in a smaller copy."""
+    import vitrail_recognition.detect as module
+
+    monkeypatch.setattr(module, "LONGEST", 1000)
+    monkeypatch.setattr(module, "AT_ONCE", 3)
+    mirrored, nobody = np.ascontiguousarray(astronaut[:, ::-1]), np.full_like(astronaut, 120)
+    photos = [astronaut, group, nobody, mirrored, astronaut[:400], astronaut]
+    together = detect_batch(photos)
+    assert [len(faces) for faces in together] == [1, len(detect(group)), 0, 1, 1, 1]
+    for photo, faces in zip(photos, together, strict=True):
+        for mine, alone in zip(faces, detect(photo), strict=True):
+            np.testing.assert_allclose(mine.box, alone.box, atol=1e-2)
+            np.testing.assert_allclose(mine.landmarks, alone.landmarks, atol=1e-2)
+            assert mine.score == pytest.approx(alone.score, abs=1e-4)
+    assert detect_batch([]) == []
 
 
 def test_how_far_a_photograph_is_shrunk():

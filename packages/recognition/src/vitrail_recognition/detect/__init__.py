@@ -1,4 +1,4 @@
-"""Find faces in a photograph: `detect(image)`.
+"""Find faces in a photograph: `detect(image)`, or in many: `detect_batch(images)`.
 
 MTCNN comes with this package; insightface's SCRFD is there for those who have its weights.
 """
@@ -6,6 +6,7 @@ MTCNN comes with this package; insightface's SCRFD is there for those who have i
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,22 @@ SMALLEST = 20
 """Side of the smallest face that is looked for, in pixels of the photograph as it is searched."""
 LEAST = 10
 """Side of the smallest face that may be asked for, in pixels of the photograph."""
+AT_ONCE = 16
+"""So many photographs of one size go through a detector together."""
 LONGEST = 1600
 """A photograph with a longer side is searched in a smaller copy: faces in it are large enough."""
 
-__all__ = ["BACKENDS", "Detection", "Detector", "LEAST", "LONGEST", "SMALLEST", "detect", "load_backend"]
+__all__ = [
+    "BACKENDS",
+    "Detection",
+    "Detector",
+    "LEAST",
+    "LONGEST",
+    "SMALLEST",
+    "detect",
+    "detect_batch",
+    "load_backend",
+]
 
 
 def detect(
@@ -49,7 +62,25 @@ def detect(
 
     Boxes and landmarks are in pixels of the image that was given.
     """
-    check_rgb(image)
+    (found,) = detect_batch(
+        [image], backend=backend, min_size=min_size, threshold=threshold, weights=weights, device=device
+    )
+    return found
+
+
+def detect_batch(
+    images: Sequence[NDArray[np.uint8]],
+    *,
+    backend: str = "mtcnn",
+    min_size: float | None = None,
+    threshold: float | None = None,
+    weights: Path | str | None = None,
+    device: str = "cpu",
+) -> list[list[Detection]]:
+    """What `detect` finds in each of several photographs, whose sizes may differ.
+
+    Those of one size, such as the frames of a video, go through the networks together.
+    """
     if min_size is not None and not min_size >= LEAST:
         raise UsageError(
             f"min_size is {min_size:g}; wanted is at least {LEAST} pixels: nothing can be told of smaller faces, and a "
@@ -58,14 +89,24 @@ def detect(
     if threshold is not None and not 0 <= threshold <= 1:
         raise UsageError(f"threshold is {threshold}; wanted is 0 to 1.")
     find = load_backend(backend, weights=weights, device=device)
-    searched = shrink(image, longest_side(image.shape[:2], min_size))
-    across, down = (image.shape[axis] / searched.shape[axis] for axis in (1, 0))
-    smallest = SMALLEST if min_size is None else min_size / max(across, down)
     least = find.threshold if threshold is None else threshold
-    faces = find(searched, min_size=smallest, threshold=least)
-    if searched is not image:
-        faces = [resized(face, (across, down)) for face in faces]
-    return largest_first(faces)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number, image in enumerate(images):
+        check_rgb(image)
+        alike.setdefault(image.shape, []).append(number)
+    found: list[list[Detection]] = [[] for _ in images]
+    for shape, numbers in alike.items():
+        side = longest_side(shape[:2], min_size)
+        for first in range(0, len(numbers), AT_ONCE):
+            chosen = numbers[first : first + AT_ONCE]
+            searched = np.stack([shrink(images[number], side) for number in chosen])
+            across, down = (shape[axis] / searched.shape[1 + axis] for axis in (1, 0))
+            smallest = SMALLEST if min_size is None else min_size / max(across, down)
+            for number, faces in zip(chosen, find(searched, min_size=smallest, threshold=least), strict=True):
+                if searched.shape[1:] != shape:
+                    faces = [resized(face, (across, down)) for face in faces]
+                found[number] = largest_first(faces)
+    return found
 
 
 def longest_side(size: tuple[int, ...], min_size: float | None) -> int:

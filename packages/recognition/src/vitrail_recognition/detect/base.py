@@ -14,14 +14,16 @@ Detection = Face
 
 
 class Detector(Protocol):
-    """A backend: finds faces of at least `min_size` pixels in uint8 RGB (H, W, 3), in any order.
+    """A backend: finds faces of at least `min_size` pixels in photographs of one size, uint8 RGB (B, H, W, 3).
 
-    threshold: the least score that it takes by itself.
+    Gives a list for each, in any order. threshold: the least score that it takes by itself.
     """
 
     threshold: float
 
-    def __call__(self, image: NDArray[np.uint8], *, min_size: float, threshold: float) -> list[Detection]: ...
+    def __call__(
+        self, images: NDArray[np.uint8], *, min_size: float, threshold: float
+    ) -> list[list[Detection]]: ...
 
 
 def sides(face: Face) -> tuple[float, float]:

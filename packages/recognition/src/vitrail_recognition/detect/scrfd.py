@@ -52,7 +52,10 @@ class Backend:
             )
         self.network = SCRFD(model_file=str(path), session=session)
 
-    def __call__(self, image: NDArray[np.uint8], *, min_size: float, threshold: float) -> list[Face]:
+    def __call__(self, images: NDArray[np.uint8], *, min_size: float, threshold: float) -> list[list[Face]]:
+        return [self._find(image, min_size, threshold) for image in images]  # its files take one at a time
+
+    def _find(self, image: NDArray[np.uint8], min_size: float, threshold: float) -> list[Face]:
         bgr = np.ascontiguousarray(image[:, :, ::-1])
         self.network.det_thresh = threshold
         boxes, landmarks = self.network.detect(bgr, input_size=self.network.input_size or INPUT)

@@ -40,5 +40,5 @@ class Backend:
     def __init__(self, weights: Path | str | None = None, device: str = "cpu") -> None:
         self.nets = load_nets(WEIGHTS if weights is None else Path(weights), device)
 
-    def __call__(self, image: NDArray[np.uint8], *, min_size: float, threshold: float) -> list[Face]:
-        return run_cascade(self.nets, image, min_size=min_size, thresholds=(*THRESHOLDS, threshold))
+    def __call__(self, images: NDArray[np.uint8], *, min_size: float, threshold: float) -> list[list[Face]]:
+        return run_cascade(self.nets, images, min_size=min_size, thresholds=(*THRESHOLDS, threshold))

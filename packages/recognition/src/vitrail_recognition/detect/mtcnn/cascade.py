@@ -28,23 +28,27 @@ CROPS_AT_ONCE = 512
 @torch.no_grad()
 def run_cascade(
     nets: MTCNN,
-    image: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     *,
     min_size: float = 20,
     thresholds: Sequence[float] = (0.6, 0.7, 0.7),
     factor: float = FACTOR,
-) -> list[Face]:
-    """Faces of at least `min_size` pixels in uint8 RGB (H, W, 3), most certain first.
+) -> list[list[Face]]:
+    """Of each picture, uint8 RGB (B, H, W, 3), its faces of at least `min_size` pixels, most certain first.
 
     thresholds: least probability of a face after each of the three networks.
     """
     device = next(nets.parameters()).device
-    pixels = torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float()
+    pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float()
     boxes = propose(nets, pixels, min_size, thresholds[0], factor)
     boxes = refine(nets, pixels, boxes, thresholds[1])
-    boxes, scores, landmarks = finish(nets, pixels, boxes, thresholds[2])
-    found = zip(boxes.cpu().numpy(), landmarks.cpu().numpy(), scores.tolist())
-    return [Face(box=box, landmarks=points, score=score) for box, points, score in found]
+    return [
+        [
+            Face(box=box, landmarks=points, score=score)
+            for box, points, score in zip(found.cpu().numpy(), landmarks.cpu().numpy(), scores.tolist())
+        ]
+        for found, scores, landmarks in finish(nets, pixels, boxes, thresholds[2])
+    ]
 
 
 def pyramid(height: int, width: int, min_size: float, factor: float = FACTOR) -> list[float]:
@@ -57,49 +61,62 @@ def pyramid(height: int, width: int, min_size: float, factor: float = FACTOR) ->
     return scales
 
 
-def propose(nets: MTCNN, pixels: Tensor, min_size: float, threshold: float, factor: float) -> Tensor:
-    """Square boxes (N, 4) from PNet over the pyramid of pixels (1, 3, H, W)."""
+def propose(nets: MTCNN, pixels: Tensor, min_size: float, threshold: float, factor: float) -> list[Tensor]:
+    """Square boxes (N, 4) of each picture, from PNet over the pyramid of pixels (B, 3, H, W)."""
     height, width = pixels.shape[2:]
-    levels = [pixels.new_zeros(0, 9)]
+    levels = [[pixels.new_zeros(0, 9)] for _ in pixels]
     for scale in pyramid(height, width, min_size, factor):
         level = F.interpolate(pixels, (int(height * scale + 1), int(width * scale + 1)), mode="area")
-        probability, correction = nets.pnet(_normalised(level))
-        cells = (probability[0] >= threshold).nonzero()
-        corner = STRIDE * cells.flip(1).float()
-        candidates = torch.cat(
-            [
-                ((corner + 1) / scale).floor(),
-                ((corner + WINDOW) / scale).floor(),
-                probability[0, cells[:, 0], cells[:, 1]][:, None],
-                correction[0, :, cells[:, 0], cells[:, 1]].T,
-            ],
-            dim=1,
-        )
-        levels.append(_keep(candidates, candidates[:, 4], 0.5))
-    found = torch.cat(levels)
+        for found, probability, correction in zip(levels, *nets.pnet(_normalised(level)), strict=True):
+            candidates = _candidates(probability, correction, scale, threshold)
+            found.append(_keep(candidates, candidates[:, 4], 0.5))
+    return [_proposed(torch.cat(found)) for found in levels]
+
+
+def _candidates(probability: Tensor, correction: Tensor, scale: float, threshold: float) -> Tensor:
+    """(N, 9) of one level of one picture: a box, its probability, and how to correct it."""
+    cells = (probability >= threshold).nonzero()
+    corner = STRIDE * cells.flip(1).float()
+    return torch.cat(
+        [
+            ((corner + 1) / scale).floor(),
+            ((corner + WINDOW) / scale).floor(),
+            probability[cells[:, 0], cells[:, 1]][:, None],
+            correction[:, cells[:, 0], cells[:, 1]].T,
+        ],
+        dim=1,
+    )
+
+
+def _proposed(found: Tensor) -> Tensor:
     found = _keep(found, found[:, 4], 0.7)
     boxes, correction = found[:, :4], found[:, 5:]
     size = boxes[:, 2:] - boxes[:, :2]
     return _square(boxes + correction * size.repeat(1, 2))
 
 
-def refine(nets: MTCNN, pixels: Tensor, boxes: Tensor, threshold: float) -> Tensor:
-    """Boxes (N, 4) -> fewer and better ones, square again, by RNet."""
-    boxes, crops = _crops(pixels, boxes, 24)
-    if len(boxes) == 0:
-        return boxes
-    scores, correction = _in_batches(nets.rnet, crops)
-    passed = scores > threshold
-    found = _keep(torch.cat([boxes, correction], dim=1)[passed], scores[passed], 0.7)
-    return _square(_corrected(found[:, :4], found[:, 4:]))
+def refine(nets: MTCNN, pixels: Tensor, boxes: list[Tensor], threshold: float) -> list[Tensor]:
+    """Boxes (N, 4) of each picture -> fewer and better ones, square again, by RNet."""
+    boxes, seen = _seen_by(nets.rnet, pixels, boxes, 24)
+    refined = []
+    for box, scores, correction in zip(boxes, *seen, strict=True):
+        passed = scores > threshold
+        found = _keep(torch.cat([box, correction], dim=1)[passed], scores[passed], 0.7)
+        refined.append(_square(_corrected(found[:, :4], found[:, 4:])))
+    return refined
 
 
-def finish(nets: MTCNN, pixels: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Boxes (N, 4) -> boxes (M, 4), scores (M,) and landmarks (M, 5, 2) by ONet, best first."""
-    boxes, crops = _crops(pixels, boxes, 48)
-    if len(boxes) == 0:
-        return boxes, boxes.new_zeros(0), boxes.new_zeros(0, 5, 2)
-    scores, correction, points = _in_batches(nets.onet, crops)
+def finish(
+    nets: MTCNN, pixels: Tensor, boxes: list[Tensor], threshold: float
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Boxes (N, 4) of each picture -> boxes (M, 4), scores (M,) and landmarks (M, 5, 2) by ONet, best first."""
+    boxes, seen = _seen_by(nets.onet, pixels, boxes, 48)
+    return [_finished(*of_one, threshold) for of_one in zip(boxes, *seen, strict=True)]
+
+
+def _finished(
+    boxes: Tensor, scores: Tensor, correction: Tensor, points: Tensor, threshold: float
+) -> tuple[Tensor, Tensor, Tensor]:
     # Scores of a large face round to 1. Of equal ones the last box wins; in facenet-pytorch an unstable sort
     # decides, mostly for the last one too.
     passed = (scores > threshold).nonzero()[:, 0].flip(0)
@@ -110,6 +127,15 @@ def finish(nets: MTCNN, pixels: Tensor, boxes: Tensor, threshold: float) -> tupl
     order = suppress(boxes.cpu().numpy(), scores.cpu().numpy(), 0.7, of="smaller", pixel=1)
     kept = torch.from_numpy(order).to(boxes.device)
     return boxes[kept], scores[kept], landmarks[kept]
+
+
+def _seen_by(
+    net: torch.nn.Module, pixels: Tensor, boxes: list[Tensor], side: int
+) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
+    """Of each picture the boxes that hold pixels, and each of the network's outputs, parted by picture."""
+    inside, crops = zip(*(_crops(one[None], box, side) for one, box in zip(pixels, boxes)), strict=True)
+    counts = [len(box) for box in inside]
+    return list(inside), [part.split(counts) for part in _in_batches(net, torch.cat(crops))]
 
 
 def _normalised(pixels: Tensor) -> Tensor:
