@@ -172,7 +172,7 @@ def claims() -> dict[str, Claim]:
 
 def report() -> None:
     verdicts = judge_all(RUNS, claims(), SEEDS)
-    write_verdicts(RESULTS / "cmunet_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
+    write_verdicts(RESULTS / "cmunet_claims.json", verdicts, {"reported_on": machine(), "runs": list(RUNS)})
 
 
 def main() -> None:

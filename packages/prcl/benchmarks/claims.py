@@ -230,7 +230,7 @@ def report() -> None:
         for name, (metric, with_it, without) in CLAIMS.items()
     }
     verdicts = judge_all(RUNS, claims, SEEDS)
-    write_verdicts(RESULTS / "prcl_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
+    write_verdicts(RESULTS / "prcl_claims.json", verdicts, {"reported_on": machine(), "runs": list(RUNS)})
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def main() -> None:
         rows = [
             {"method": method, "share": SHARE, **row_of(lines, SCORES)} for method, lines in found.items()
         ]
-        record = {"machine": machine(), "rows": rows}
+        record = {"reported_on": machine(), "rows": rows}
         write_text(RESULTS / "prcl_indian_pines.json", json.dumps(record, indent=1) + "\n")
 
 

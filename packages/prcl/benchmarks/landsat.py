@@ -158,7 +158,7 @@ def report() -> None:
             print(
                 f"{method} beside {rival}: {verdict}; the goal of +{EFFECT} is {'' if reached else 'not '}shown"
             )
-    record = {"machine": machine(), "rows": rows, "paired": paired, "better_rival": better}
+    record = {"reported_on": machine(), "rows": rows, "paired": paired, "better_rival": better}
     write_text(RESULTS / "prcl_landsat.json", json.dumps(record, indent=1) + "\n")
 
 

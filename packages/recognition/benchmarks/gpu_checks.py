@@ -1,5 +1,6 @@
 """The tests marked `gpu` and the benchmarks of this package, in one call on a machine with an NVIDIA GPU.
 
+pip install liger-kernel cut-cross-entropy       # what the margin loss is compared with
 python packages/recognition/benchmarks/gpu_checks.py [--out FOLDER]
 """
 

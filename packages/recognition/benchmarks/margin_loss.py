@@ -33,6 +33,8 @@ from vitrail_training.kernels.timing import compare, ratios, write_record
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 MB = 1 << 20
+RIVALS = ("liger-kernel", "cut-cross-entropy")
+"""Distributions that are compared with on a GPU; a run without one of them ends with an error."""
 
 
 def ours(margin: Margin, backend: str | None = None) -> Loss:
@@ -219,11 +221,14 @@ def main() -> None:
         for margin in margins
         for kind in kinds
     ]
-    versions = {name: version(name) for name in ("liger-kernel", "cut-cross-entropy") if _installed(name)}
+    versions = {name: version(name) for name in RIVALS if _installed(name)}
     suffix = f"{'gpu' if device == 'cuda' else 'cpu'}{'_small' if options.small else ''}"
     path = options.out or RESULTS / f"recognition_margin_loss_{suffix}.json"
-    write_record(path, {"rivals": versions, "runs": runs}, device=device)
+    missing = [name for name in RIVALS if device == "cuda" and name not in versions]
+    write_record(path, {"rivals": versions, "rivals_missing": missing, "runs": runs}, device=device)
     print(f"written to {path}")
+    if missing:
+        raise SystemExit(f"This shows nothing about {' and '.join(missing)}: pip install {' '.join(missing)}")
 
 
 def _installed(distribution: str) -> bool:

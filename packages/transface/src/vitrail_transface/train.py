@@ -33,8 +33,8 @@ def train(
     resume: Path | str | None = None,
     spec: ComponentSpec | None = None,
 ) -> FitResult:
-    """Train a TransFace. Into `out` go final/ (the component), centres.safetensors (the class centres, which only
-    further training needs), and best/ where fit.best_metric is set.
+    """Train a TransFace. Into `out` go final/ (the component), centres.safetensors (the class centres, to go on
+    with by hand: `vitrail_recognition.resharding.read_centres`), and best/ where fit.best_metric is set.
 
     resume: "auto", or a checkpoint or folder of a run; see `vitrail_training.fit`. spec: the variant that is meant;
     UsageError where the config's network is another one.
