@@ -69,7 +69,7 @@ def landsat() -> TrainConfig:
     palette = get_palette("landsat")
     return TrainConfig(
         data=DataConfig(dataset="landsat"),
-        augment=AugmentConfig(crop=64, mosaic=0.0, scales=(1.0,), max_share=1.0, turns="all", balance=0.5),
+        augment=AugmentConfig(crop=32, mosaic=0.0, scales=(1.0,), max_share=1.0, turns="all", balance=0.5),
         strong=StrongConfig(brightness=0.1, contrast=0.1, blur_probability=0.0, noise=0.3),
         semi=UnlabeledConfig(mix="cutmix"),
         contrast=ContrastConfig(anchors=64, negatives=128),
@@ -85,11 +85,11 @@ def landsat() -> TrainConfig:
             width=64,
             low_width=16,
             embedding=64,
-            zoom=1,
+            zoom=2,  # a decision at a quarter of the scene's resolution would be 114 m wide
         ),
         fit=FitConfig(
             steps=1000,
-            batch_size=8,
+            batch_size=4,
             lr=3e-3,
             weight_decay=0.05,
             schedule="cosine",

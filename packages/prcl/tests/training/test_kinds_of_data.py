@@ -190,6 +190,6 @@ def test_the_landsat_preset_takes_few_labels_and_all_ground():
     assert share == pytest.approx(0.05, abs=0.003)
     assert data.model.bands == 5
     sample = data.sample(0, np.random.default_rng(0))
-    assert sample["image"].shape == (5, 64, 64)
+    assert sample["image"].shape == (5, 32, 32)
     other = open_training_set(replace(config, data=replace(config.data, blocks_seed=1)))
     assert not np.array_equal(other.labeled.scene.labels, labels)
