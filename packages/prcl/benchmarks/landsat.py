@@ -60,8 +60,8 @@ FIRST = 4
 """So many of a rival's trials are chosen from for PRCL to go on top of."""
 
 CONTRAST = [
-    {"contrast.weight": weight, "contrast.ramp": ramp, "optimizer.variance_lr": variance_lr}
-    for weight, ramp, variance_lr in ((0.3, 1000, 1.0), (0.1, 1000, 1.0), (1.0, 1000, 1.0), (0.1, 0, 1 / 64))
+    {"contrast.weight": weight, "contrast.temperature": temperature, "contrast.ramp": 1000}
+    for weight, temperature in ((0.1, 0.2), (0.3, 0.2), (0.1, 0.1), (0.03, 1.0))
 ]
 SEARCH_SHARE, SEARCH_SEEDS, FINALISTS = 0.05, (0, 1, 2), 2
 FINAL_SEEDS = {0.05: range(5), 0.02: range(3), 0.1: range(3)}
