@@ -1,0 +1,1 @@
+"""A parametric world of talking heads."""

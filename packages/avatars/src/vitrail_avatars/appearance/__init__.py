@@ -1,0 +1,1 @@
+"""What people look like beside their shape: skin, eyes, hair, light."""
