@@ -27,10 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from vitrail.files import atomic_path
 from vitrail_avatars.arkit import ARKIT
+from vitrail_avatars.kernels.raster import rasterize
+from vitrail_avatars.mesh import vertex_normals
 from vitrail_avatars.packing import pack
 
 HERE = Path(__file__).resolve().parents[1]
@@ -61,6 +64,7 @@ OPPOSITES = (
 GENDERS, AGES, ANCESTRIES = ("female", "male"), ("child", "young", "old"), ("african", "asian", "caucasian")
 LEVELS = ("min", "average", "max")
 PEOPLE, COMPONENTS = 1500, 64
+DIRECTIONS, MAP = 192, 768  # of light, and the side of the map that says what each reaches
 ARKIT_LEFT_OUT = 14742, 14992  # eyelashes, which are drawn as strands instead
 
 
@@ -326,8 +330,42 @@ def build(wheel: Path) -> dict[str, Any]:
         "expressions": np.stack(expressions).astype(np.float32),
         "joints": list(JOINTS),
         "lips": painted(source, kept, "mpfb_lips.jpg"),
+        "occlusion": occlusion(
+            mean, np.stack(expressions)[ARKIT.index("jawOpen")], mesh(source, kept)["triangles"]
+        ),
         "interpupillary_mm": 100 * distance,
     }
+
+
+def occlusion(mean: np.ndarray, jaw_open: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """How much of the sky is hidden from each point of the mean head: (2, V) 0 to 255, mouth closed and mouth open."""
+    faces = torch.from_numpy(triangles.astype(np.int64))
+    directions = _sphere(DIRECTIONS)
+    found = []
+    for opened in (0, 1):
+        points = torch.from_numpy((mean[: len(jaw_open)] + opened * jaw_open).astype(np.float32))
+        normals = vertex_normals(points[None], faces)[0].numpy()
+        arrives, all_of_it = np.zeros(len(points)), np.zeros(len(points))
+        for away in directions:
+            side = np.cross([0.3, 1.0, 0.2], away)
+            side /= np.linalg.norm(side)
+            frame = torch.from_numpy(np.stack([side, -np.cross(away, side), -away]).astype(np.float32))
+            seen = points @ frame.T * torch.tensor([MAP / 12, MAP / 12, 1.0])
+            seen = seen + torch.tensor([MAP / 2, MAP / 2, 1000.0])  # so far away, the view is parallel
+            depth = rasterize(seen[None], faces, (MAP, MAP), cull=False).depth[0].numpy()
+            column, row = (seen[:, i].numpy().astype(int).clip(0, MAP - 1) for i in (0, 1))
+            weight = np.clip(normals @ away, 0, None)
+            arrives += weight * (seen[:, 2].numpy() < depth[row, column] + 0.03)
+            all_of_it += weight
+        found.append(1 - arrives / np.maximum(all_of_it, 1e-9))
+    return np.round(255 * np.stack(found)).astype(np.uint8)
+
+
+def _sphere(count: int) -> np.ndarray:
+    """Directions evenly over the sphere, (count, 3): Fibonacci's lattice."""
+    number = np.arange(count) + 0.5
+    polar, turn = np.arccos(1 - 2 * number / count), np.pi * (1 + 5**0.5) * number
+    return np.stack([np.cos(turn) * np.sin(polar), np.cos(polar), np.sin(turn) * np.sin(polar)], axis=1)
 
 
 def _importance(mean: np.ndarray) -> np.ndarray:

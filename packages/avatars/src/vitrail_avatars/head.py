@@ -23,7 +23,7 @@ AGE_YEARS = (11.0, 25.0, 80.0)
 """What the three ages of the data stand for here."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Head:
     """V points, F triangles, N = 64 components, E = 52 expressions.
 
@@ -33,7 +33,8 @@ class Head:
     several. parts: (F,) int64, numbers of `PARTS`.
     corners: (2, 3, 3, N), the components of the typical face of a gender, an age and an ancestry. builds:
     (2, 3, 3, 3, N), what is added for muscle and weight, by gender and age. details: (D, 2, N), what is added for less
-    and for more of a detail. lips: (V,) int64, 255 where there are lips.
+    and for more of a detail. lips: (V,) int64, 255 where there are lips. occlusion: (2, V)
+    int64, how much of the sky is hidden, 0 to 255, with the mouth closed and open.
     """
 
     mean: Tensor
@@ -47,6 +48,7 @@ class Head:
     builds: Tensor
     details: Tensor
     lips: Tensor
+    occlusion: Tensor
     detail_names: tuple[str, ...]
     interpupillary_mm: float
 

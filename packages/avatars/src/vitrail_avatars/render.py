@@ -1,285 +1,208 @@
-"""From a person, a face and a light to a picture, with everything that is known about each pixel."""
+"""From a person, a face and a light to a picture, with what is known about each pixel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vitrail_avatars.appearance.atlas import Atlas
-from vitrail_avatars.appearance.hair import Strands
-from vitrail_avatars.appearance.light import Light, irradiance
-from vitrail_avatars.appearance.noise import smoothstep
+from vitrail_avatars.appearance.colours import to_srgb
+from vitrail_avatars.appearance.hair import CENTRE
+from vitrail_avatars.appearance.light import Light
+from vitrail_avatars.appearance.strands import Strands
+from vitrail_avatars.arkit import ARKIT
 from vitrail_avatars.camera import Camera, project
 from vitrail_avatars.head import PARTS, Head
-from vitrail_avatars.kernels.raster import average, interpolate, rasterize
+from vitrail_avatars.kernels.raster import Fragments, rasterize
+from vitrail_avatars.landmarks import landmarks_5, landmarks_68
+from vitrail_avatars.mesh import vertex_normals
+from vitrail_avatars.pose import gaze_of, neck_share, rotations, turn_eyes, turn_head
+from vitrail_avatars.ribbons import ribbon_corners, ribbon_triangles, tangents
+from vitrail_avatars.shading import Lamp, Shadow, Surface, shade_hair, shade_head
+
+BACKGROUND, HAIR = 0, len(PARTS) + 1
+SHADOW_MAP, SHADOW_SPAN = 256, 7.0  # pixels, and eye distances that they cover
+SHADOW_MIDDLE = (0.0, -0.8, -0.7)
 
 
 @dataclass(frozen=True)
 class Look:
     """What a person's surface is painted with.
 
-    skin: (S, S, 3) linear RGB on the atlas. gloss: (S, S). iris: linear RGB. strands: hair, or None.
+    skin: (S, S, 4) float32 on the atlas, linear RGB and gloss. iris: (3,), linear RGB. strands: hair, or None.
     """
 
     skin: np.ndarray
-    gloss: np.ndarray
     iris: np.ndarray
     strands: Strands | None
 
 
-def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
-    """Unit normals (B, V, 3), weighed by area."""
-    a, b, c = (vertices[:, triangles[:, i]] for i in range(3))
-    normal = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for corner in range(3):
-        total.index_add_(1, triangles[:, corner], normal)
-    return torch.nn.functional.normalize(total, dim=2)
+@dataclass(frozen=True)
+class Shot:
+    """What the face does and how it is seen.
 
-
-def ribbons(strands: Strands, points: Tensor, camera: Camera, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Strands as ribbons that face the camera: corners (1, 2 * S * K, 3) in pixels and triangles (.., 3).
-
-    points: (S, K, 3), where the strands' points are now.
+    expression: (52,), ARKit's units. angles: (3,) pitch, yaw and roll of the head, radians. gaze: (2, 2), pitch and yaw
+    of the left and the right eye, added to what the eyeLook units say. background: (H, W, 3), linear RGB.
     """
-    seen = project(points, camera, size)
-    along = torch.nn.functional.pad(seen[:, 1:, :2] - seen[:, :-1, :2], (0, 0, 0, 1))
-    along[:, -1] = along[:, -2]
-    across = torch.nn.functional.normalize(torch.stack([-along[..., 1], along[..., 0]], dim=2), dim=2)
-    count, steps = seen.shape[:2]
-    thin = torch.linspace(1, 0.35, steps)[None] * torch.from_numpy(strands.width)[:, None] / 2
-    half = thin * (size[1] / camera.across * camera.distance) / seen[..., 2]
-    move = torch.cat([across * half.clamp_min(0.35)[..., None], torch.zeros(count, steps, 1)], dim=2)
-    corners = torch.stack([seen - move, seen + move], dim=2).reshape(1, -1, 3)
-    first = (torch.arange(count)[:, None] * steps + torch.arange(steps - 1)[None]).reshape(-1) * 2
-    triangles = torch.cat(
-        [torch.stack([first, first + 1, first + 2], 1), torch.stack([first + 1, first + 3, first + 2], 1)]
+
+    expression: np.ndarray
+    angles: np.ndarray
+    gaze: np.ndarray
+    light: Light
+    camera: Camera
+    background: np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """rgb: (H, W, 3) uint8, sRGB. mask: (H, W) float32, how much of a pixel is person. parts: (H, W) uint8, 0 for the
+    background, 1 to 6 for `PARTS`, 7 for hair. landmarks_68: (68, 2) and landmarks_5: (5, 2), x and y in pixels."""
+
+    rgb: np.ndarray
+    mask: np.ndarray
+    parts: np.ndarray
+    landmarks_68: np.ndarray
+    landmarks_5: np.ndarray
+
+
+def posed(head: Head, neutral: Tensor, shot: Shot) -> tuple[Tensor, Tensor]:
+    """The head's points (V, 3) in a shot, and before its head is turned. neutral: (1, V + 2, 3), the person's."""
+    expression = torch.from_numpy(shot.expression)[None].float()
+    gaze = gaze_of(expression) + torch.from_numpy(shot.gaze)[None].float()
+    moved = turn_eyes(head, head.expressed(neutral, expression), gaze)
+    turned = turn_head(head, moved, torch.from_numpy(shot.angles)[None].float())
+    return turned[0, : head.points].contiguous(), moved[0, : head.points]
+
+
+def posed_strands(head: Head, neutral: Tensor, moved: Tensor, strands: Strands, angles: np.ndarray) -> Tensor:
+    """Strands (S, K, 3) that went along with their roots. moved: (V, 3), the face before the head is turned."""
+    corners = head.triangles[torch.from_numpy(strands.triangle)]
+    by = (moved - neutral[0, : head.points])[corners]
+    points = (
+        torch.from_numpy(strands.points) + (torch.from_numpy(strands.weights)[..., None] * by).sum(1)[:, None]
     )
-    return corners, triangles
+    share = neck_share(points)[..., None]
+    pivot = neutral[0, -2] + share * (neutral[0, -1] - neutral[0, -2])
+    matrices = rotations(share * torch.from_numpy(angles).float())
+    return ((matrices @ (points - pivot)[..., None])[..., 0] + pivot).contiguous()
 
 
-def picture(
-    head: Head, atlas: Atlas, look: Look, vertices: Tensor, strand_points: Tensor | None, light: Light,
-    camera: Camera, size: int, background: np.ndarray, samples: int = 2,
-) -> np.ndarray:  # fmt: skip
-    """Linear RGB (size, size, 3). vertices: (V, 3)."""
+def render(
+    head: Head, atlas: Atlas, neutral: Tensor, look: Look, shot: Shot, size: int, *, samples: int = 2
+) -> Picture:
+    """A picture of size x size pixels, each the mean of samples x samples."""
+    vertices, moved = posed(head, neutral, shot)
     wide = (size * samples, size * samples)
-    seen = rasterize(project(vertices, camera, wide)[None], head.triangles, wide)
-    normals = vertex_normals(vertices[None], head.triangles)
-    local = _eye_directions(head)
-    carried = torch.cat([normals, head.mean[None, : head.points], vertices[None], local[None]], dim=2)
-    values = interpolate(seen, head.triangles, carried)[0].numpy()
-    places = interpolate(seen, atlas.triangles, atlas.points)[0].numpy()
+    seen = rasterize(project(vertices, shot.camera, wide)[None], head.triangles, wide)
+    strands = None
+    if look.strands is not None:
+        strands = posed_strands(head, neutral, moved, look.strands, shot.angles)
+    shadow = _shadow(head, vertices, strands, shot.light)
+    lamp = Lamp(
+        shot.light.environment.astype(np.float64),
+        shot.light.key.astype(np.float64),
+        shot.light.colour.astype(np.float64),
+        np.array([0.0, 0.0, shot.camera.distance]),
+    )
+    out, cover = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+    parts = np.zeros(wide, np.uint8)
     triangle = seen.triangle[0].numpy()
-    drawn = triangle >= 0
-    part = np.where(drawn, head.parts.numpy()[triangle], -1)
-    out = np.repeat(np.repeat(background, samples, 0), samples, 1).astype(np.float32)
-    shadow = _shadow(vertices, strand_points, look.strands, head, light)
-    at = values[drawn]
-    normal = at[:, :3] / np.linalg.norm(at[:, :3], axis=1, keepdims=True)
-    dark = shadow(at[:, 6:9], normal)
-    colour = np.zeros((len(at), 3), np.float32)
-    kind = part[drawn]
-    for name, shade in (("skin", _skin), ("eye", _eye), ("teeth", _teeth)):
-        mine = np.isin(
-            kind, [i for i, p in enumerate(PARTS) if name in p or (name == "teeth" and p == "tongue")]
+    parts[triangle >= 0] = head.parts.numpy()[triangle[triangle >= 0]] + 1
+    if strands is not None and look.strands is not None:
+        hair, triangles = _seen_strands(look.strands, strands, shot.camera, wide)
+        nearer = (hair.depth[0] < seen.depth[0]).numpy()
+        triangle = np.where(nearer, -1, triangle)
+        parts[nearer] = HAIR
+        corners = [
+            _twice(x) for x in (tangents(strands).numpy(), strands.numpy(), _hair_colour(look.strands))
+        ]
+        shade_hair(
+            np.where(nearer, hair.triangle[0].numpy(), -1), hair.weights[0].numpy(), triangles, *corners,
+            CENTRE.astype(np.float64), lamp, shadow, samples, out, cover,
+        )  # fmt: skip
+    fixed = _fixed(head, atlas)
+    jaw = min(1.0, 2 * float(shot.expression[ARKIT.index("jawOpen")]))
+    surface = Surface(
+        vertex_normals(vertices[None], head.triangles)[0].numpy(), vertices.numpy(), fixed["place"], fixed["local"],
+        (1 - jaw) * fixed["occlusion"][0] + jaw * fixed["occlusion"][1], fixed["atlas"],
+    )  # fmt: skip
+    shade_head(
+        triangle, seen.weights[0].numpy(), fixed["triangles"], fixed["atlas_triangles"], fixed["parts"], surface,
+        look.skin, look.iris.astype(np.float64), lamp, shadow, samples, out, cover,
+    )  # fmt: skip
+    out += (1 - cover)[..., None] * shot.background
+    at = project(vertices, shot.camera, (size, size))[None]
+    eyes = project(landmarks_5(vertices[None], head), shot.camera, (size, size))
+    return Picture(
+        rgb=np.round(255 * to_srgb(out)).astype(np.uint8),
+        mask=cover,
+        parts=parts[samples // 2 :: samples, samples // 2 :: samples],
+        landmarks_68=landmarks_68(at)[0, :, :2].numpy(),
+        landmarks_5=eyes[0, :, :2].numpy(),
+    )
+
+
+def _seen_strands(
+    strands: Strands, points: Tensor, camera: Camera, size: tuple[int, int]
+) -> tuple[Fragments, np.ndarray]:
+    seen = project(points, camera, size)
+    width = torch.from_numpy(strands.width)[:, None] * torch.linspace(1, 0.35, points.shape[1])
+    pixels = width * (size[1] / camera.across * camera.distance) / seen[..., 2]
+    triangles = ribbon_triangles(*points.shape[:2])
+    corners = ribbon_corners(seen, pixels)
+    return rasterize(corners[None], triangles, size, cull=False), triangles.numpy()
+
+
+def _hair_colour(strands: Strands) -> np.ndarray:
+    return strands.colour[:, None] * strands.shade[..., None]
+
+
+def _twice(values: np.ndarray) -> np.ndarray:
+    """(S, K, 3) -> (S * K * 2, 3), for the two corners of each point."""
+    return np.ascontiguousarray(np.repeat(values.reshape(-1, 3), 2, axis=0).astype(np.float32))
+
+
+def _shadow(head: Head, vertices: Tensor, strands: Tensor | None, light: Light) -> Shadow:
+    side = np.cross([0.0, 1.0, 0.0], light.key)
+    side /= np.linalg.norm(side)
+    frame = np.stack([side, -np.cross(light.key, side), -light.key])
+    scale = SHADOW_MAP / SHADOW_SPAN
+    size = (SHADOW_MAP, SHADOW_MAP)
+
+    def seen(points: Tensor) -> Tensor:
+        there = (points - torch.tensor(SHADOW_MIDDLE)) @ torch.from_numpy(frame.T).float()
+        # So far away, depth is linear in the picture.
+        return there * torch.tensor([scale, scale, 1.0]) + torch.tensor(
+            [SHADOW_MAP / 2, SHADOW_MAP / 2, 1000.0]
         )
-        if mine.any():
-            colour[mine] = shade(
-                look,
-                light,
-                camera,
-                atlas,
-                normal[mine],
-                at[mine],
-                places[drawn][mine],
-                dark[mine],
-                kind[mine],
-            )
-    out[drawn] = colour
-    if look.strands is not None and strand_points is not None:
-        corners, triangles = ribbons(look.strands, strand_points, camera, wide)
-        strands = rasterize(corners, triangles, wide, cull=False)
-        nearer = strands.depth[0] < seen.depth[0]
-        tangent = torch.nn.functional.pad(strand_points[:, 1:] - strand_points[:, :-1], (0, 0, 0, 1))
-        tangent[:, -1] = tangent[:, -2]
-        tangent = torch.nn.functional.normalize(tangent, dim=2)
-        own = torch.from_numpy(look.strands.colour)[:, None] * torch.from_numpy(look.strands.shade)[..., None]
-        twice = torch.cat([tangent, strand_points, own], dim=2).repeat_interleave(2, dim=1).reshape(-1, 9)
-        hair = interpolate(strands, triangles, twice)[0].numpy()[nearer.numpy()]
-        out[nearer.numpy()] = _hair(hair, light, camera, shadow)
-    return average(torch.from_numpy(out)[None], samples)[0].numpy()
+
+    depth = rasterize(seen(vertices)[None], head.triangles, size).depth[0]
+    if strands is not None:
+        corners = ribbon_corners(seen(strands), torch.full(strands.shape[:2], 1.2))
+        hair = rasterize(corners[None], ribbon_triangles(*strands.shape[:2]), size, cull=False)
+        depth = torch.minimum(depth, hair.depth[0])
+    softness = max(1.0, light.softness * scale / 2)
+    return Shadow(depth.numpy() - 1000.0, frame, np.array(SHADOW_MIDDLE), scale, softness)
 
 
-def _view(at: np.ndarray, camera: Camera) -> np.ndarray:
-    eye = np.array([0, 0, camera.distance], np.float32)
-    view = eye - at
-    return view / np.linalg.norm(view, axis=1, keepdims=True)
-
-
-def _skin(look, light, camera, atlas, normal, at, places, dark, kind):
-    size = len(look.skin)
-    x = places[:, 0] * size - 0.5
-    y = places[:, 1] * size - 0.5
-    albedo, gloss = _sample(look.skin, x, y), _sample(look.gloss[..., None], x, y)[:, 0]
-    straight = normal @ light.key
-    # Light that enters the skin comes out beside where it entered, red the farthest: shadows' edges are red.
-    wrap = np.array([0.28, 0.12, 0.08], np.float32)
-    lit = np.clip((straight[:, None] + wrap) / (1 + wrap), 0, None) ** 1.2
-    lit = lit * dark[:, None] ** np.array([0.75, 1.0, 1.1])
-    inside = smoothstep(0.44, 0.36, at[:, 5]) * (np.hypot(at[:, 3] / 0.42, (at[:, 4] + 1.17) / 0.3) < 1)
-    occluded = 1 - 0.85 * inside
-    view = _view(at[:, 6:9], camera)
-    half = view + light.key
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    facing = np.clip((normal * view).sum(1), 0.02, 1)
-    fresnel = 0.028 + 0.97 * (1 - np.clip((half * view).sum(1), 0, 1)) ** 5
-    sharp = 18 + 30 * gloss
-    shine = (
-        (sharp + 2) / 8 * np.clip((normal * half).sum(1), 0, 1) ** sharp * fresnel * np.clip(straight, 0, 1)
-    )
-    rim = 0.25 * (0.028 + 0.4 * (1 - facing) ** 5)
-    around = irradiance(normal, light.environment) * occluded[:, None]
-    colour = albedo * (around + lit * light.colour * occluded[:, None])
-    return colour + (gloss * shine * dark)[:, None] * light.colour * 1.6 + rim[:, None] * around * 0.6
-
-
-def _eye(look, light, camera, atlas, normal, at, places, dark, kind):
-    local = at[:, 9:12] / np.maximum(np.linalg.norm(at[:, 9:12], axis=1, keepdims=True), 1e-6)
-    angle = np.arccos(np.clip(local[:, 2], -1, 1))
-    turn = np.arctan2(local[:, 1], local[:, 0])
-    iris, pupil = 0.36, 0.14
-    fibres = 0.75 + 0.25 * np.sin(turn * 23 + 3 * np.sin(turn * 7)) * np.sin(turn * 41 + 1.7)
-    ring = smoothstep(iris - 0.10, iris, angle)
-    coloured = look.iris * (0.55 + 0.75 * fibres)[:, None] * (1 - 0.75 * ring)[:, None]
-    inner = smoothstep(pupil + 0.09, pupil + 0.02, angle)[:, None]
-    coloured = coloured * (1 + 0.5 * inner)
-    white = np.array([0.78, 0.71, 0.67]) - 0.12 * smoothstep(0.5, 1.0, np.abs(local[:, :1])) * np.array(
-        [0.3, 1, 1]
-    )
-    colour = white + (coloured - white) * smoothstep(iris + 0.025, iris - 0.025, angle)[:, None]
-    colour = colour * (1 - smoothstep(pupil + 0.025, pupil - 0.025, angle))[:, None] + 0.004
-    lids = 0.45 + 0.55 * smoothstep(0.16, -0.06, at[:, 4])  # the upper lid's shade
-    edge = smoothstep(0.42, 0.25, np.abs(np.abs(at[:, 3]) - 0.5))
-    shade = (lids * (0.5 + 0.5 * edge))[:, None]
-    lit = np.clip(normal @ light.key, 0, None)[:, None] * light.colour * dark[:, None]
-    out = colour * (irradiance(normal, light.environment) + lit) * shade
-    view = _view(at[:, 6:9], camera)
-    half = view + light.key
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    glint = np.clip((normal * half).sum(1), 0, 1) ** 900
-    mirrored = 2 * (normal * view).sum(1, keepdims=True) * normal - view
-    return (
-        out + (glint * 2.2 * dark)[:, None] * light.colour + 0.035 * irradiance(mirrored, light.environment)
-    )
-
-
-def _teeth(look, light, camera, atlas, normal, at, places, dark, kind):
-    tongue = (kind == PARTS.index("tongue"))[:, None]
-    colour = np.where(tongue, np.array([0.42, 0.12, 0.11]), np.array([0.72, 0.66, 0.55]))
-    deep = smoothstep(-0.05, 0.42, at[:, 5])[:, None]
-    lit = np.clip(normal @ light.key, 0, None)[:, None] * light.colour * dark[:, None]
-    return colour * (irradiance(normal, light.environment) + lit) * (0.12 + 0.6 * deep)
-
-
-def _hair(values: np.ndarray, light: Light, camera: Camera, shadow) -> np.ndarray:
-    tangent = values[:, :3] / np.maximum(np.linalg.norm(values[:, :3], axis=1, keepdims=True), 1e-6)
-    view = _view(values[:, 3:6], camera)
-    dark = shadow(values[:, 3:6], None)
-    along = tangent @ light.key
-    diffuse = np.sqrt(np.clip(1 - along**2, 0, 1))
-    half = view + light.key
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    shine = np.clip(1 - (tangent * half).sum(1) ** 2, 0, 1) ** 40
-    away = values[:, 3:6] - np.array([0, 0.1, -0.75], np.float32)
-    away /= np.linalg.norm(away, axis=1, keepdims=True)
-    around = irradiance(away, light.environment)
-    own = values[:, 6:9]
-    lit = (0.75 * diffuse * dark * np.clip(0.35 + 0.65 * (away @ light.key), 0, 1))[:, None] * light.colour
-    sheen = (0.10 * shine * dark)[:, None] * light.colour * np.sqrt(own + 0.01)
-    return own * (0.8 * around + lit) + sheen
-
-
-def _sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Bilinear. image: (S, S, C); x, y: pixels."""
-    limit = len(image) - 1
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    fx, fy = (x - left)[:, None], (y - top)[:, None]
-    a, b = np.clip(left, 0, limit), np.clip(left + 1, 0, limit)
-    c, d = np.clip(top, 0, limit), np.clip(top + 1, 0, limit)
-    return (image[c, a] * (1 - fx) + image[c, b] * fx) * (1 - fy) + (
-        image[d, a] * (1 - fx) + image[d, b] * fx
-    ) * fy
-
-
-def _eye_directions(head: Head) -> Tensor:
-    """For points of the eyes, where on the ball they are, as a direction from its centre when it looks ahead."""
+@lru_cache(maxsize=2)
+def _fixed(head: Head, atlas: Atlas) -> dict[str, np.ndarray]:
+    """What is the same for all people."""
     local = torch.zeros(head.points, 3)
     for part in ("left eye", "right eye"):
         points = head.part_points(part)
         ball = head.mean[points]
         local[points] = torch.nn.functional.normalize(ball - ball.mean(dim=0), dim=1)
-    return local
-
-
-def _shadow(
-    vertices: Tensor, strand_points: Tensor | None, strands: Strands | None, head: Head, light: Light
-):
-    """A function of places (n, 3) and normals (n, 3) or None -> how much of the lamp arrives, (n,) 0 to 1."""
-    key = light.key / np.linalg.norm(light.key)
-    side = np.cross([0, 1, 0], key)
-    side /= np.linalg.norm(side)
-    up = np.cross(key, side)
-    frame = torch.from_numpy(np.stack([side, -up, -key]).astype(np.float32))
-    size, span = 256, 7.0
-    middle = torch.tensor([0.0, -0.8, -0.7])
-
-    def seen(points: Tensor) -> Tensor:
-        there = (points - middle) @ frame.T
-        return torch.stack(
-            [
-                there[..., 0] / span * size + size / 2,
-                there[..., 1] / span * size + size / 2,
-                there[..., 2] + 20,
-            ],
-            -1,
-        )
-
-    # Far away, depth is nearly linear in the picture, so the perspective of the rasteriser does no harm here.
-    depth = rasterize(seen(vertices)[None], head.triangles, (size, size)).depth[0]
-    if strands is not None and strand_points is not None:
-        camera = Camera()
-        corners, triangles = ribbons(strands, strand_points, camera, (size, size))
-        flat = seen(strand_points)
-        move = torch.tensor([0.6, 0.0, 0.0])
-        corners = torch.stack([flat - move, flat + move], dim=2).reshape(1, -1, 3)
-        depth = torch.minimum(depth, rasterize(corners, triangles, (size, size), cull=False).depth[0])
-    table = depth.numpy()
-
-    def lit(at: np.ndarray, normal: np.ndarray | None) -> np.ndarray:
-        moved = at if normal is None else at + 0.03 * normal
-        here = seen(torch.from_numpy(np.ascontiguousarray(moved))).numpy()
-        bias = 0.12 if normal is None else 0.035
-        total = np.zeros(len(at), np.float32)
-        spread = max(1.0, light.softness / span * size / 2)
-        offsets = [
-            (0, 0),
-            (1, 0.3),
-            (-0.3, 1),
-            (-1, -0.3),
-            (0.3, -1),
-            (1.6, 1.6),
-            (-1.6, 1.6),
-            (-1.6, -1.6),
-            (1.6, -1.6),
-        ]
-        for dx, dy in offsets:
-            x = np.clip((here[:, 0] + dx * spread).astype(int), 0, size - 1)
-            y = np.clip((here[:, 1] + dy * spread).astype(int), 0, size - 1)
-            total += here[:, 2] - bias < table[y, x]
-        return total / len(offsets)
-
-    return lit
+    return {
+        "triangles": head.triangles.numpy(),
+        "atlas_triangles": atlas.triangles.numpy(),
+        "parts": head.parts.numpy(),
+        "place": head.mean[: head.points].numpy(),
+        "local": local.numpy(),
+        "occlusion": head.occlusion.numpy() / 255,
+        "atlas": atlas.points.numpy(),
+    }

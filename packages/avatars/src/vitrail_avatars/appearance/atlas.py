@@ -20,7 +20,7 @@ FACE_ACROSS, FACE_DOWN = 0.4835, 0.872
 """The middle of the face in MakeHuman's chart: the middle line, and beside the tip of the nose."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Atlas:
     """A map of S x S pixels.
 

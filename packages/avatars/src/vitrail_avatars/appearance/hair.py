@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from vitrail_avatars.appearance.noise import noise, smoothstep
+from vitrail_avatars.appearance.strands import STEPS, Face, Strands, roots
 
 Style = Literal["bald", "buzz", "short", "swept", "fringe", "bob", "long", "curly", "afro", "tied"]
 
@@ -37,18 +38,7 @@ class Hair:
     recede: float
     colour: tuple[float, float, float]
     seed: int
-    strands: int = 6000
-
-
-@dataclass(frozen=True)
-class Strands:
-    """points: (S, K, 3) float32, from the root to the tip, in the space of the neutral face. width: (S,), in eye
-    distances. shade: (S, K), what the colour is multiplied by. colour: linear RGB of each, (S, 3)."""
-
-    points: np.ndarray
-    width: np.ndarray
-    shade: np.ndarray
-    colour: np.ndarray
+    strands: int = 9000
 
 
 def scalp(place: np.ndarray, recede: float) -> np.ndarray:
@@ -66,98 +56,114 @@ def scalp(place: np.ndarray, recede: float) -> np.ndarray:
     return grown * (1 - 0.92 * thin)
 
 
-def grow(hair: Hair, mean: np.ndarray, neutral: np.ndarray, triangles: np.ndarray) -> Strands | None:
-    """Strands on a person's head, or None for a bald one.
-
-    mean, neutral: (V, 3), the mean head and the person's; triangles: (F, 3) of the skin.
-    """
+def grow(hair: Hair, face: Face) -> Strands | None:
+    """Strands on a person's head, or None for a bald one."""
     if hair.style == "bald":
         return None
     rng = np.random.default_rng(hair.seed)
-    roots, normals, canonical = _roots(hair, mean, neutral, triangles, rng)
-    count, steps = len(roots), 9
-    length, stiff, lift, gravity = _cut(hair, canonical, rng)
-    stiff = stiff[:, None]
-    reach = _surface(
-        neutral[mean[:, 1] > -1.3]
-    )  # the skull; shoulders would push hair far away from the neck
+    begin = roots(face, lambda place: scalp(place, hair.recede), hair.strands, rng)
+    canonical, normals, count, steps = begin.place, begin.normals, len(begin.at), STEPS
+    cut = _CUTS[hair.style]
+    length = _lengths(hair, cut, canonical, rng)
+    reach = _surface(face)
     tangent = _comb(hair, canonical)
     tangent -= (tangent * normals).sum(1, keepdims=True) * normals
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-6
-    direction = lift[:, None] * normals + (1 - lift[:, None]) * tangent
+    direction = cut.lift * normals + (1 - cut.lift) * tangent
     clump = noise(canonical, 0.22, hair.seed + 1)[:, None] * tangent[:, [2, 0, 1]]
-    direction = direction + 0.25 * hair.wave * clump + 0.12 * rng.standard_normal((count, 3))
+    direction = direction + 0.2 * hair.wave * clump + cut.unruly * rng.standard_normal((count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    layer = 0.015 + 0.16 * hair.volume * rng.random(count) ** 1.5
-    step = length / (steps - 1)
+    layer = 0.015 + (0.04 + 0.14 * hair.volume) * rng.random(count) ** 1.5
+    stride = length / (steps - 1)
     points = np.empty((count, steps, 3), np.float32)
-    points[:, 0] = roots - 0.02 * normals
-    position = roots.copy()
+    points[:, 0] = begin.at - 0.02 * normals
+    position = begin.at.copy()
+    knot = CENTRE + np.array([0.0, 0.25, -1.0]) * (reach(CENTRE + np.array([[0.0, 0.25, -1.0]])) + 0.1)
     for k in range(1, steps):
-        direction = (
-            stiff * direction + (1 - stiff) * np.array([0, -gravity, 0]) + (1 - stiff) * 0.25 * tangent
-        )
+        if hair.style == "tied":
+            tangent = knot - position
+            stride = np.linalg.norm(tangent, axis=1) / (steps - k)
+            tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-6
+        direction = cut.stiff * direction + cut.comb * tangent
+        direction[:, 1] -= (1 - cut.stiff) * cut.gravity
         direction /= np.linalg.norm(direction, axis=1, keepdims=True) + 1e-6
-        position = _outside(position + step[:, None] * direction, reach, layer * min(1, k / 3))
+        position = _outside(position + stride[:, None] * direction, reach, layer * min(1, k / 3))
         points[:, k] = position
-    points = _curled(points, hair, step, canonical, rng)
+    points = _curled(points, hair, stride, canonical, rng)
     outer = np.linalg.norm(points - CENTRE, axis=2) - reach(points)
     shade = 0.55 + 0.45 * smoothstep(0.0, 0.12 + 0.15 * hair.volume, outer)
     tone = np.exp(0.12 * rng.standard_normal(count) + 0.12 * noise(canonical, 0.1, hair.seed + 2))
     colour = np.array(hair.colour, np.float32) * tone[:, None]
-    width = np.float32(0.016) * np.exp(0.25 * rng.standard_normal(count))
-    return Strands(points, width.astype(np.float32), shade.astype(np.float32), colour.astype(np.float32))
+    width = np.float32(0.013) * np.exp(0.25 * rng.standard_normal(count))
+    if hair.style == "tied":
+        bun = rng.random(count) < 0.35
+        points[bun] = _bun(knot, int(bun.sum()), 0.22 + 0.16 * hair.length, rng)
+    return Strands(
+        points, begin.triangle, begin.weights.astype(np.float32), width.astype(np.float32),
+        shade.astype(np.float32), colour.astype(np.float32),
+    )  # fmt: skip
 
 
-def _roots(
-    hair: Hair, mean: np.ndarray, neutral: np.ndarray, triangles: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Roots, outward normals there, and where on the mean head they are, each (S, 3)."""
-    corners = mean[triangles]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    chance = area * scalp(corners.mean(axis=1), hair.recede)
-    chosen = rng.choice(len(triangles), hair.strands, p=chance / chance.sum())
-    weights = rng.dirichlet([1.0] * 3, hair.strands)
-    canonical = (weights[..., None] * corners[chosen]).sum(axis=1)
-    keep = rng.random(hair.strands) < scalp(canonical, hair.recede)
-    chosen, weights, canonical = chosen[keep], weights[keep], canonical[keep]
-    own = neutral[triangles[chosen]]
-    normals = np.cross(own[:, 1] - own[:, 0], own[:, 2] - own[:, 0])
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
-    return (weights[..., None] * own).sum(axis=1), normals, canonical
+def _bun(knot: np.ndarray, count: int, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """Strands wound about a knot: (count, STEPS, 3), arcs of circles that are tilted this way and that."""
+    pole = np.array([0.0, 0.35, -1.0]) + 0.35 * rng.standard_normal((count, 3))
+    pole /= np.linalg.norm(pole, axis=1, keepdims=True)
+    first = np.cross(pole, rng.standard_normal((count, 3)))
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    second = np.cross(pole, first)
+    turn = np.linspace(0, 2.2, STEPS)
+    wide = radius * np.sqrt(rng.uniform(0.5, 1.0, count))[:, None, None]
+    high = radius * rng.uniform(-0.6, 0.6, count)[:, None, None]
+    arc = np.cos(turn)[None, :, None] * first[:, None] + np.sin(turn)[None, :, None] * second[:, None]
+    return knot + wide * arc + high * pole[:, None]
 
 
-def _cut(
-    hair: Hair, canonical: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Of each strand: length, how stiff it is and how upright it starts, both 0 to 1; and the pull of gravity."""
+class _Cut(NamedTuple):
+    """shortest, longest: in eye distances. stiff: how much of its direction a strand keeps from step to step. lift: how
+    upright it starts. gravity, comb: what else turns it. unruly: spread of directions."""
+
+    shortest: float
+    longest: float
+    stiff: float
+    lift: float
+    gravity: float
+    comb: float
+    unruly: float
+
+
+_CUTS = {
+    "buzz": _Cut(0.05, 0.12, 0.95, 0.9, 0.2, 0.0, 0.15),
+    "short": _Cut(0.18, 0.42, 0.8, 0.3, 0.5, 0.05, 0.10),
+    "swept": _Cut(0.35, 0.7, 0.85, 0.3, 0.3, 0.05, 0.07),
+    "fringe": _Cut(0.4, 0.7, 0.6, 0.15, 1.0, 0.02, 0.06),
+    "bob": _Cut(1.2, 1.9, 0.6, 0.15, 1.0, 0.01, 0.05),
+    "long": _Cut(2.2, 3.4, 0.6, 0.15, 1.0, 0.01, 0.05),
+    "curly": _Cut(0.6, 1.5, 0.7, 0.5, 0.8, 0.02, 0.15),
+    "afro": _Cut(0.25, 0.8, 0.97, 0.97, 0.0, 0.0, 0.2),
+    "tied": _Cut(1.3, 1.6, 0.3, 0.05, 0.0, 0.7, 0.03),
+}
+
+
+def _lengths(hair: Hair, cut: _Cut, canonical: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Of each strand, in eye distances."""
     x, y, z = canonical.T
-    front = smoothstep(-0.4, 0.3, z) * smoothstep(0.6, 1.0, y)
-    side = smoothstep(0.7, 1.1, np.abs(x)) * smoothstep(1.2, 0.6, y) + smoothstep(-0.2, -0.6, y)
-    long = hair.length
-    low, high, stiff, lift, gravity = {
-        "buzz": (0.05, 0.12, 0.95, 0.9, 0.2),
-        "short": (0.18, 0.45, 0.8, 0.35, 0.5),
-        "swept": (0.35, 0.75, 0.85, 0.35, 0.35),
-        "fringe": (0.5, 0.95, 0.6, 0.2, 1.0),
-        "bob": (1.2, 1.9, 0.55, 0.2, 1.0),
-        "long": (2.2, 3.6, 0.55, 0.2, 1.0),
-        "curly": (0.7, 1.8, 0.7, 0.5, 0.8),
-        "afro": (0.25, 0.8, 0.97, 0.97, 0.0),
-        "tied": (1.4, 1.8, 0.5, 0.02, 0.0),
-    }[hair.style]
-    length = (low + (high - low) * long) * (1 + 0.12 * rng.standard_normal(len(x)))
+    length = (cut.shortest + (cut.longest - cut.shortest) * hair.length) * (
+        1 + 0.1 * rng.standard_normal(len(x))
+    )
+    low = np.clip(smoothstep(0.7, 1.1, np.abs(x)) * smoothstep(1.2, 0.6, y) + smoothstep(-0.2, -0.6, y), 0, 1)
     if hair.style in ("short", "swept", "fringe"):
-        length = length * (1 - 0.65 * np.clip(side, 0, 1))
-    if hair.style in ("bob", "long") and hair.part == 0:
-        length = np.where(front > 0.5, np.minimum(length, 0.85), length)  # cut to a fringe
-    ones = np.ones(len(x))
-    return np.maximum(length, 0.03), stiff * ones, lift * ones, gravity
+        length = length * (1 - 0.65 * low)
+    if hair.style in ("bob", "long", "fringe") and hair.part == 0:
+        # Cut to a fringe that ends above the eyes: a strand from further back has a longer way to go.
+        front = smoothstep(0.75, 0.4, np.abs(x)) * smoothstep(-0.75, -0.35, z)
+        reach = 0.38 + 0.9 * np.clip(0.45 - z, 0, 2) + 0.06 * rng.standard_normal(len(x))
+        length = np.where(front > 0.5, np.minimum(length, reach), length)
+    return np.maximum(length, 0.03)
 
 
 def _comb(hair: Hair, canonical: np.ndarray) -> np.ndarray:
     """Which way hair is combed, (S, 3)."""
-    x, _, z = canonical.T
+    x, y, z = canonical.T
     zero, one = np.zeros_like(x), np.ones_like(x)
     if hair.style in ("swept", "tied"):
         back = np.stack([0.15 * hair.part * one, 0.3 * one, -one], axis=1)
@@ -168,15 +174,22 @@ def _comb(hair: Hair, canonical: np.ndarray) -> np.ndarray:
         return np.stack([x * 0.6 - 0.7 * hair.part, -0.2 * one, 0.9 * smoothstep(-1.4, 0.3, z) - 0.3], axis=1)
     if hair.style == "fringe" or hair.part == 0:
         outward = canonical - CENTRE
-        return np.stack([outward[:, 0], zero, outward[:, 2] + 0.4], axis=1)
+        high = smoothstep(0.2, 1.0, y)
+        return np.stack([high * outward[:, 0], high - 1, high * (outward[:, 2] + 0.4)], axis=1)
     # parted: to either side of the parting, and back
     away = np.where(x > 0.45 * hair.part, one, -one)
-    return np.stack([away, zero, -0.35 * one], axis=1)
+    aside = np.stack([away, zero, -0.35 - 0.5 * smoothstep(-0.2, 0.4, z)], axis=1)
+    high = smoothstep(0.2, 1.0, y)[:, None]  # lower down there is nowhere to go but down
+    return high * aside + (1 - high) * np.array([0.0, -1.0, -0.1])
 
 
-def _surface(neutral: np.ndarray):
-    """A function from points (.., 3) to how far the head reaches from `CENTRE` in their direction, (..)."""
+def _surface(face: Face):
+    """A function from points (.., 3) to how far the skull reaches from `CENTRE` in their direction, (..).
+
+    Without the shoulders, which would push hair far away from the neck, and without the ears.
+    """
     bins = (24, 48)
+    skull = face.neutral[(face.mean[:, 1] > -1.3) & (np.abs(face.mean[:, 0]) < 1.24)]
 
     def cell(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         away = points - CENTRE
@@ -185,7 +198,7 @@ def _surface(neutral: np.ndarray):
         turn = np.arctan2(away[..., 0], away[..., 2]) / (2 * np.pi) + 0.5
         return polar * (bins[0] - 1), turn * bins[1], distance
 
-    rows, columns, distance = cell(neutral)
+    rows, columns, distance = cell(skull)
     table = np.zeros(bins)
     np.maximum.at(table, (np.round(rows).astype(int), np.round(columns).astype(int) % bins[1]), distance)
     for _ in range(6):  # empty cells take their neighbours' mean
@@ -215,7 +228,7 @@ def _outside(points: np.ndarray, reach, layer: np.ndarray) -> np.ndarray:
 
 
 def _curled(
-    points: np.ndarray, hair: Hair, step: np.ndarray, canonical: np.ndarray, rng: np.random.Generator
+    points: np.ndarray, hair: Hair, stride: np.ndarray, canonical: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Waves and curls about the strands."""
     size = 0.02 * hair.wave + 0.09 * hair.curl
@@ -225,7 +238,7 @@ def _curled(
         return points
     count, steps = points.shape[:2]
     phase = 2 * np.pi * (noise(canonical, 0.15, hair.seed + 5) + 0.15 * rng.standard_normal(count))
-    turns = np.arange(steps) * step[:, None] / (0.45 - 0.25 * hair.curl) * 2 * np.pi + phase[:, None]
+    turns = np.arange(steps) * stride[:, None] / (0.45 - 0.25 * hair.curl) * 2 * np.pi + phase[:, None]
     grown = np.minimum(1, np.arange(steps) / 3) * size
     aside = np.stack([np.cos(turns), 0.3 * np.sin(turns), np.sin(turns)], axis=2)
     return (points + grown[None, :, None] * aside).astype(np.float32)

@@ -105,21 +105,6 @@ def brow_cover(atlas: Atlas, brows: Brows, seed: int) -> np.ndarray:
     )
 
 
-def beard_area(atlas: Atlas) -> np.ndarray:
-    """Where a beard would grow, (S, S) from 0 to 1: upper lip, chin, jaw, below the ears."""
-    x, y, z = np.moveaxis(atlas.place, -1, 0)
-    side = np.abs(x)
-    top = -0.98 + 0.75 * smoothstep(0.55, 1.1, side)  # rises towards the ears
-    jaw = smoothstep(0.06, -0.06, y - top) * smoothstep(-2.15, -1.85, y) * smoothstep(-0.75, -0.5, z)
-    beside_mouth = smoothstep(0.38, 0.5, np.hypot(side / 1.15, (y + 1.17) * 1.1))
-    moustache = smoothstep(0.5, 0.4, side) * smoothstep(-0.86, -0.92, y) * (y > -1.15)
-    under_lip = smoothstep(0.16, 0.08, side) * (y < -1.35)
-    area = jaw * np.maximum(beside_mouth, np.maximum(moustache, under_lip))
-    return np.clip(np.maximum(area, moustache * smoothstep(-0.75, -0.5, z)), 0, 1) * (
-        1 - np.clip(2 * atlas.lips, 0, 1)
-    )
-
-
 def _dots(place: np.ndarray, size: float, rare: float, seed: int) -> np.ndarray:
     """Spots where a random field is high: rarer and smaller for a higher `rare`. 0 to 1."""
     return smoothstep(rare, rare + 0.5, noise(place, size, seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vitrail_avatars.speech.seeds import stream
+from vitrail_avatars.seeds import stream
 
 WORDS: dict[str, tuple[str, ...]] = {
     "name": (

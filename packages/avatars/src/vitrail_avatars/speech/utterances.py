@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from vitrail.errors import UsageError
 from vitrail.results import Audio
 from vitrail_avatars.arkit import places
+from vitrail_avatars.seeds import stream
 from vitrail_avatars.speech.coarticulation import FPS, curves, frame_count
 from vitrail_avatars.speech.emotion import EMOTIONS, LEVELS, expression, manner
 from vitrail_avatars.speech.measure import loudness
 from vitrail_avatars.speech.motion import BLINKS, eyes, head_pose
 from vitrail_avatars.speech.phones import PAUSE, RATE, Phone
-from vitrail_avatars.speech.seeds import stream
 from vitrail_avatars.speech.sentences import sentence
 from vitrail_avatars.speech.synthesis import speak
 from vitrail_avatars.speech.voices import AGES, GENDERS, Voice, get_voice, voices

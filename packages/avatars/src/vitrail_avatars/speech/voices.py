@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vitrail.errors import UsageError
-from vitrail_avatars.speech.seeds import stream
+from vitrail_avatars.seeds import stream
 
 GENDERS = ("female", "male")
 AGES = ("child", "young", "middle", "old")

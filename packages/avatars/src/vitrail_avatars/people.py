@@ -1,0 +1,213 @@
+"""Who lives in this world: endless people, each the same whenever and wherever they are called up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vitrail.errors import UsageError
+from vitrail_avatars.appearance.beard import BEARDS, Beard
+from vitrail_avatars.appearance.colours import from_srgb, hair
+from vitrail_avatars.appearance.hair import Hair, Style
+from vitrail_avatars.appearance.skin import Brows, Skin
+from vitrail_avatars.head import AGE_YEARS, ANCESTRIES, GENDERS, Head, load_head
+from vitrail_avatars.seeds import stream
+
+LEAST_AGE, MOST_AGE = 10.0, 85.0
+_IRISES = {
+    "brown": (0.25, 0.13, 0.06), "dark brown": (0.16, 0.08, 0.045), "hazel": (0.36, 0.26, 0.13),
+    "green": (0.30, 0.38, 0.26), "blue": (0.33, 0.46, 0.58), "grey": (0.43, 0.48, 0.51),
+}  # fmt: skip
+"""sRGB."""
+
+_CUTS: dict[str, dict[Style, float]] = {
+    "male": {
+        "bald": 0.06, "buzz": 0.14, "short": 0.34, "swept": 0.16, "fringe": 0.12, "curly": 0.08, "afro": 0.06,
+        "long": 0.04,
+    },
+    "female": {
+        "long": 0.32, "bob": 0.24, "tied": 0.16, "fringe": 0.06, "curly": 0.10, "swept": 0.04, "afro": 0.06,
+        "short": 0.02,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person, in what does not change from picture to picture.
+
+    gender: of `GENDERS`. age: years. ancestry: (3,), shares of `ANCESTRIES`. muscle, weight: 0 to 1, usual 0.5.
+    identity: (64,) float32, components of the shape. eyes: name of the iris' colour; iris: linear RGB.
+    """
+
+    seed: int
+    number: int
+    gender: str
+    age: float
+    ancestry: tuple[float, float, float]
+    muscle: float
+    weight: float
+    identity: np.ndarray = field(repr=False)
+    skin: Skin = field(repr=False)
+    brows: Brows = field(repr=False)
+    hair: Hair = field(repr=False)
+    beard: Beard = field(repr=False)
+    eyes: str
+    iris: tuple[float, float, float] = field(repr=False)
+
+
+def person(
+    seed: int,
+    number: int,
+    *,
+    gender: str | None = None,
+    age: float | None = None,
+    ancestry: str | None = None,
+) -> Person:
+    """Person `number` of the population `seed`; what is given is not drawn, and all else stays as it is.
+
+    gender: "female" or "male". age: 10 to 85 years. ancestry: of `ANCESTRIES`, for a person of that one alone.
+    UsageError for anything else.
+    """
+    _check(gender, age, ancestry)
+    draw = stream(seed, number, "gender")
+    gender = gender or GENDERS[int(draw.integers(2))]
+    grown = float(np.clip(18 + stream(seed, number, "age").gamma(2.2, 10.0), LEAST_AGE, MOST_AGE))
+    if stream(seed, number, "child").random() < 0.06:
+        grown = float(stream(seed, number, "child age").uniform(LEAST_AGE, 17))
+    years = grown if age is None else float(age)
+    shares = stream(seed, number, "ancestry").dirichlet([0.35] * 3)
+    if ancestry is not None:
+        shares = np.eye(3)[ANCESTRIES.index(ancestry)]
+    draw = stream(seed, number, "build")
+    muscle, weight = (float(np.clip(draw.normal(0.5, 0.17), 0, 1)) for _ in range(2))
+    values = details(load_head(), stream(seed, number, "details"))
+    identity = shape(load_head(), gender, years, shares, muscle, weight, values)
+    colouring = _Colouring(stream(seed, number, "colouring"), shares, years)
+    look = stream(seed, number, "look")
+    own = int(look.integers(1 << 30))
+    male, child = gender == "male", years < 16
+    skin = Skin(
+        melanin=colouring.melanin,
+        blood=float(np.clip(look.normal(0.38, 0.13), 0.12, 0.8)),
+        freckles=float(look.beta(0.5, 3)) * (colouring.melanin < 0.3),
+        moles=float(look.beta(1, 4)),
+        blemishes=float(look.beta(1, 6)),
+        lips=float(look.random()) * (0.4 if male else 1.0),
+        age=years,
+        seed=own,
+    )
+    brows = Brows(
+        thickness=float(look.beta(2, 2)) * (1.0 if male else 0.7),
+        arch=float(look.random()) * (0.5 if male else 1.0),
+        density=float(look.uniform(0.5, 1)),
+        gap=float(look.beta(2, 2)),
+        colour=tuple((0.6 * colouring.hair).tolist()),
+    )
+    style = _cut(stream(seed, number, "haircut"), gender, shares)
+    cut = stream(seed, number, "hair")
+    recede = float(np.clip(cut.beta(1, 2) * (years - 20) / 45, 0, 1)) if male else 0.0
+    haired = Hair(
+        style=style,
+        length=float(cut.random()),
+        volume=float(cut.beta(2, 2)),
+        curl=float(cut.uniform(0.4, 1)) if style == "curly" else 0.0,
+        wave=float(cut.random()),
+        part=float(cut.choice([-0.6, 0.6, 0.0], p=[0.4, 0.35, 0.25])),
+        recede=recede,
+        colour=tuple(colouring.hair.tolist()),
+        seed=own,
+    )
+    beard = (
+        _beard(stream(seed, number, "beard"), colouring.hair)
+        if male and not child
+        else Beard("none", 0, 0, (0, 0, 0))
+    )
+    return Person(
+        seed=seed, number=number, gender=gender, age=years, ancestry=tuple(shares.tolist()), muscle=muscle,
+        weight=weight, identity=identity, skin=skin, brows=brows, hair=haired, beard=beard, eyes=colouring.eyes,
+        iris=tuple(from_srgb(np.array(_IRISES[colouring.eyes])).tolist()),
+    )  # fmt: skip
+
+
+def details(head: Head, draw: np.random.Generator, spread: float = 0.25) -> np.ndarray:
+    """Random values of all details, (D,), -1 to 1; left and right nearly the same."""
+    stems: dict[str, float] = {}
+    values = np.empty(len(head.detail_names), np.float32)
+    for place, name in enumerate(head.detail_names):
+        sided = name.startswith(("l-", "r-"))
+        stem = name[2:] if sided else name
+        if stem not in stems:
+            stems[stem] = draw.normal(0, 0.5 * spread if stem.startswith("asym-") else spread)
+        values[place] = np.clip(stems[stem] + (draw.normal(0, 0.03) if sided else 0), -1, 1)
+    return values
+
+
+def shape(
+    head: Head,
+    gender: str,
+    age: float,
+    ancestry: np.ndarray,
+    muscle: float,
+    weight: float,
+    values: np.ndarray,
+) -> np.ndarray:
+    """Components (64,) of the face of a gender, an age in years, shares of ancestries (3,), a build, details (D,)."""
+    of_gender = np.eye(2)[GENDERS.index(gender)]
+    of_age = _between(np.interp(age, AGE_YEARS, [0, 1, 2]))
+    corner = np.einsum("g,a,r,garn->n", of_gender, of_age, ancestry, head.corners.numpy())
+    build = np.einsum(
+        "g,a,m,w,gamwn->n", of_gender, of_age, _between(2 * muscle), _between(2 * weight), head.builds.numpy()
+    )
+    more = (values > 0).astype(int)
+    detail = np.abs(values) @ head.details.numpy()[np.arange(len(values)), more]
+    return (corner + build + detail).astype(np.float32)
+
+
+def _between(at: float) -> np.ndarray:
+    """Weights of 0, 1 and 2 for a number from 0 to 2."""
+    return np.clip(1 - np.abs(at - np.arange(3)), 0, 1)
+
+
+class _Colouring:
+    """Colours of skin, hair and eyes, which go together."""
+
+    def __init__(self, draw: np.random.Generator, shares: np.ndarray, age: float) -> None:
+        tones = [draw.normal(0.66, 0.14), draw.normal(0.2, 0.07), draw.normal(0.1, 0.06)]
+        self.melanin = float(np.clip(shares @ np.array(tones), 0.02, 1))
+        european = float(shares[2])
+        fair = european > 0.6
+        dark = draw.beta(1.4, 1.0) if fair else np.clip(draw.normal(0.93, 0.07), 0, 1)
+        red = np.clip(draw.normal(0.15, 0.2), 0, 1) if fair else 0.1
+        grey = np.clip((age - 40) / 35 + draw.normal(0, 0.2), 0, 1) if age > 32 else 0.0
+        self.hair = hair(float(np.clip(dark, 0.03, 1)), float(red), float(grey))
+        names = list(_IRISES)
+        self.eyes = (
+            names[int(draw.choice(6, p=[0.2, 0.12, 0.17, 0.14, 0.25, 0.12]))]
+            if fair
+            else names[int(draw.integers(2))]
+        )
+
+
+def _cut(draw: np.random.Generator, gender: str, shares: np.ndarray) -> Style:
+    chances = dict(_CUTS[gender])
+    if shares[0] < 0.4:
+        chances.pop("afro")
+    names = list(chances)
+    weights = np.array([chances[name] for name in names])
+    return names[int(draw.choice(len(names), p=weights / weights.sum()))]
+
+
+def _beard(draw: np.random.Generator, colour: np.ndarray) -> Beard:
+    style = BEARDS[int(draw.choice(len(BEARDS), p=[0.42, 0.26, 0.08, 0.08, 0.16]))]
+    return Beard(style, float(draw.random()), float(draw.uniform(0.4, 1)), tuple((0.85 * colour).tolist()))
+
+
+def _check(gender: str | None, age: float | None, ancestry: str | None) -> None:
+    if gender is not None and gender not in GENDERS:
+        raise UsageError(f"gender is {gender}; wanted is one of {', '.join(GENDERS)}.")
+    if age is not None and not LEAST_AGE <= age <= MOST_AGE:
+        raise UsageError(f"age is {age}; wanted are {LEAST_AGE:g} to {MOST_AGE:g} years.")
+    if ancestry is not None and ancestry not in ANCESTRIES:
+        raise UsageError(f"ancestry is {ancestry}; wanted is one of {', '.join(ANCESTRIES)}.")
