@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vitrail_avatars.appearance.atlas import Atlas
 from vitrail_avatars.appearance.colours import to_srgb
+from vitrail_avatars.appearance.glasses import Mesh
 from vitrail_avatars.appearance.hair import CENTRE
 from vitrail_avatars.appearance.light import Light
 from vitrail_avatars.appearance.strands import Strands
@@ -22,9 +23,9 @@ from vitrail_avatars.landmarks import landmarks_5, landmarks_68
 from vitrail_avatars.mesh import vertex_normals
 from vitrail_avatars.pose import gaze_of, neck_share, rotations, turn_eyes, turn_head
 from vitrail_avatars.ribbons import ribbon_corners, ribbon_triangles, tangents
-from vitrail_avatars.shading import Lamp, Shadow, Surface, shade_hair, shade_head
+from vitrail_avatars.shading import Lamp, Shadow, Surface, shade_hair, shade_head, shade_thing
 
-BACKGROUND, HAIR = 0, len(PARTS) + 1
+BACKGROUND, HAIR, GLASSES = 0, len(PARTS) + 1, len(PARTS) + 2
 SHADOW_MAP, SHADOW_SPAN = 256, 7.0  # pixels, and eye distances that they cover
 SHADOW_MIDDLE = (0.0, -0.8, -0.7)
 
@@ -33,12 +34,14 @@ SHADOW_MIDDLE = (0.0, -0.8, -0.7)
 class Look:
     """What a person's surface is painted with.
 
-    skin: (S, S, 4) float32 on the atlas, linear RGB and gloss. iris: (3,), linear RGB. strands: hair, or None.
+    skin: (S, S, 4) float32 on the atlas, linear RGB and gloss. iris: (3,), linear RGB. strands: hair, or None. glasses:
+    what is worn on the neutral face, or None.
     """
 
     skin: np.ndarray
     iris: np.ndarray
     strands: Strands | None
+    glasses: Mesh | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Shot:
 @dataclass(frozen=True)
 class Picture:
     """rgb: (H, W, 3) uint8, sRGB. mask: (H, W) float32, how much of a pixel is person. parts: (H, W) uint8, 0 for the
-    background, 1 to 6 for `PARTS`, 7 for hair. landmarks_68: (68, 2) and landmarks_5: (5, 2), x and y in pixels."""
+    background, 1 to 6 for `PARTS`, 7 for hair, 8 for glasses. landmarks_68: (68, 2) and landmarks_5: (5, 2), x and y in
+    pixels."""
 
     rgb: np.ndarray
     mask: np.ndarray
@@ -109,21 +113,36 @@ def render(
         np.array([0.0, 0.0, shot.camera.distance]),
     )
     out, cover = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+    triangle, depth = seen.triangle[0].numpy(), seen.depth[0].numpy()
     parts = np.zeros(wide, np.uint8)
-    triangle = seen.triangle[0].numpy()
     parts[triangle >= 0] = head.parts.numpy()[triangle[triangle >= 0]] + 1
+    layers = []  # what is drawn before the head: its shader, and what that wants
+    if look.glasses is not None:
+        points, normals = _worn(neutral, look.glasses, shot.angles)
+        corners = project(points, shot.camera, wide)[None]
+        things = rasterize(corners, torch.from_numpy(look.glasses.triangles), wide, cull=False)
+        layers.append(
+            (
+                GLASSES,
+                things,
+                shade_thing,
+                look.glasses.triangles,
+                (normals, points.numpy(), look.glasses.colours),
+            )
+        )
     if strands is not None and look.strands is not None:
         hair, triangles = _seen_strands(look.strands, strands, shot.camera, wide)
-        nearer = (hair.depth[0] < seen.depth[0]).numpy()
-        triangle = np.where(nearer, -1, triangle)
-        parts[nearer] = HAIR
-        corners = [
+        corners = tuple(
             _twice(x) for x in (tangents(strands).numpy(), strands.numpy(), _hair_colour(look.strands))
-        ]
-        shade_hair(
-            np.where(nearer, hair.triangle[0].numpy(), -1), hair.weights[0].numpy(), triangles, *corners,
-            CENTRE.astype(np.float64), lamp, shadow, samples, out, cover,
-        )  # fmt: skip
+        )
+        layers.append((HAIR, hair, shade_hair, triangles, (*corners, CENTRE.astype(np.float64))))
+    for number, layer, *_ in layers:
+        nearer = layer.depth[0].numpy() < depth
+        parts[nearer], depth = number, np.where(nearer, layer.depth[0].numpy(), depth)
+    for number, layer, shader, triangles, carried in layers:
+        own = np.where(parts == number, layer.triangle[0].numpy(), -1)
+        shader(own, layer.weights[0].numpy(), triangles, *carried, lamp, shadow, samples, out, cover)
+    triangle = np.where(parts >= HAIR, -1, triangle)
     fixed = _fixed(head, atlas)
     jaw = min(1.0, 2 * float(shot.expression[ARKIT.index("jawOpen")]))
     surface = Surface(
@@ -144,6 +163,14 @@ def render(
         landmarks_68=landmarks_68(at)[0, :, :2].numpy(),
         landmarks_5=eyes[0, :, :2].numpy(),
     )
+
+
+def _worn(neutral: Tensor, mesh: Mesh, angles: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    """Points and normals of what sits on the skull, where the head is turned to."""
+    matrix = rotations(torch.from_numpy(angles).float())
+    skull = neutral[0, -1]
+    points = (torch.from_numpy(mesh.points) - skull) @ matrix.T + skull
+    return points, (torch.from_numpy(mesh.normals) @ matrix.T).numpy()
 
 
 def _seen_strands(

@@ -272,3 +272,47 @@ def shade_hair(triangle, weights, triangles, tangents, world, own, centre, lamp,
                 value = hue * light + shine * lamp.colour[channel] * np.sqrt(hue + 0.01)
                 out[h, o, channel] += value * part_of_pixel
             cover[h, o] += part_of_pixel
+
+
+@jit
+def shade_thing(triangle, weights, triangles, normals, world, own, lamp, shadow, samples, out, cover):
+    """As `shade_head`, for things of plastic or metal: normals, world, own (their colour): (P, 3)."""
+    part_of_pixel = 1.0 / (samples * samples)
+    key, eye = lamp.key, lamp.eye
+    for row in range(triangle.shape[0]):
+        for column in range(triangle.shape[1]):
+            t = triangle[row, column]
+            if t < 0:
+                continue
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            u, v, w = weights[row, column, 0], weights[row, column, 1], weights[row, column, 2]
+            nx, ny, nz = unit(
+                mean3(normals, a, b, c, u, v, w, 0),
+                mean3(normals, a, b, c, u, v, w, 1),
+                mean3(normals, a, b, c, u, v, w, 2),
+            )
+            x, y, z = (
+                mean3(world, a, b, c, u, v, w, 0),
+                mean3(world, a, b, c, u, v, w, 1),
+                mean3(world, a, b, c, u, v, w, 2),
+            )
+            vx, vy, vz = unit(eye[0] - x, eye[1] - y, eye[2] - z)
+            hx, hy, hz = unit(vx + key[0], vy + key[1], vz + key[2])
+            facing = nx * vx + ny * vy + nz * vz
+            side = 1.0 if facing >= 0 else -1.0  # both sides are drawn
+            straight = max(side * (nx * key[0] + ny * key[1] + nz * key[2]), 0.0)
+            half = max(side * (nx * hx + ny * hy + nz * hz), 0.0)
+            dark = lit(shadow, x, y, z + 0.05, 0.05)
+            fresnel = 0.04 + 0.96 * (1.0 - min(abs(facing), 1.0)) ** 5
+            mirror = 2.0 * facing
+            mx, my, mz = mirror * nx - vx, mirror * ny - vy, mirror * nz - vz
+            h, o = row // samples, column // samples
+            for channel in range(3):
+                light = around(lamp.environment, side * nx, side * ny, side * nz, channel)
+                light += straight * dark * lamp.colour[channel]
+                seen = (
+                    fresnel * around(lamp.environment, mx, my, mz, channel)
+                    + 0.6 * half**120 * dark * lamp.colour[channel]
+                )
+                out[h, o, channel] += (mean3(own, a, b, c, u, v, w, channel) * light + seen) * part_of_pixel
+            cover[h, o] += part_of_pixel

@@ -22,7 +22,7 @@ from vitrail_avatars.arkit import units
 from vitrail_avatars.camera import Camera
 from vitrail_avatars.head import AGES, ANCESTRIES, GENDERS, load_head
 from vitrail_avatars.landmarks import landmarks_68
-from vitrail_avatars.people import details, person, shape
+from vitrail_avatars.population import details, person, shape
 from vitrail_avatars.render import BACKGROUND, HAIR, Look, Shot, render
 
 SIZE = 64
@@ -189,7 +189,7 @@ def test_people_are_the_same_whenever_they_are_called(head, atlas):
     neutral_again, look_again = look_of(head, atlas, again)
     assert torch.equal(neutral, neutral_again)
     assert np.array_equal(look.skin, look_again.skin)
-    shirt = dressed(atlas, look, np.array([0.8, 0.0, 0.0]), 0.5)
+    shirt = dressed(atlas, neutral, look, np.array([0.8, 0.0, 0.0]), 0.5)
     changed = (shirt.skin != look.skin).any(axis=2)
     assert changed.sum() > 0
     assert atlas.place[changed][:, 1].max() < -2, "a shirt covers no face"

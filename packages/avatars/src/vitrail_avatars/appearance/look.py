@@ -10,12 +10,13 @@ from torch import Tensor
 
 from vitrail_avatars.appearance.atlas import Atlas
 from vitrail_avatars.appearance.beard import grow_beard, stubble
+from vitrail_avatars.appearance.glasses import Glasses, glasses_mesh
 from vitrail_avatars.appearance.hair import grow, scalp
 from vitrail_avatars.appearance.noise import noise, smoothstep
 from vitrail_avatars.appearance.skin import brow_cover, paint
 from vitrail_avatars.appearance.strands import Face, joined
 from vitrail_avatars.head import PARTS, Head
-from vitrail_avatars.people import Person
+from vitrail_avatars.population import Person
 from vitrail_avatars.render import Look
 
 
@@ -46,8 +47,18 @@ def look_of(head: Head, atlas: Atlas, person: Person) -> tuple[Tensor, Look]:
     return neutral, Look(np.ascontiguousarray(skin), np.array(person.iris), strands)
 
 
-def dressed(atlas: Atlas, look: Look, shirt: np.ndarray, neckline: float) -> Look:
-    """A look with a shirt. shirt: linear RGB (3,). neckline: 0 (high) to 1 (low)."""
+def dressed(
+    atlas: Atlas,
+    neutral: Tensor,
+    look: Look,
+    shirt: np.ndarray,
+    neckline: float,
+    glasses: Glasses | None = None,
+) -> Look:
+    """A look with a shirt, and with glasses where there are any.
+
+    neutral: (1, V + 2, 3), whom they are to fit. shirt: linear RGB (3,). neckline: 0 (high) to 1 (low).
+    """
     x, y, z = np.moveaxis(atlas.place, -1, 0)
     forward = np.clip(z + 1.2, 0, 2)
     edge = -2.2 - 0.12 * forward - neckline * 0.45 * forward - 0.1 * np.abs(x)
@@ -56,7 +67,8 @@ def dressed(atlas: Atlas, look: Look, shirt: np.ndarray, neckline: float) -> Loo
     skin = look.skin.copy()
     skin[..., :3] = _over(skin[..., :3], shirt * weave[..., None], cover)
     skin[..., 3] *= 1 - 0.9 * cover
-    return replace(look, skin=skin)
+    worn = None if glasses is None else glasses_mesh(glasses, neutral[0, :-2].numpy())
+    return replace(look, skin=skin, glasses=worn)
 
 
 def _over(colour: np.ndarray, top: object, cover: np.ndarray) -> np.ndarray:

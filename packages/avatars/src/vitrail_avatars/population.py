@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +132,22 @@ def person(
         weight=weight, identity=identity, skin=skin, brows=brows, hair=haired, beard=beard, eyes=colouring.eyes,
         iris=tuple(from_srgb(np.array(_IRISES[colouring.eyes])).tolist()),
     )  # fmt: skip
+
+
+class People:
+    """The endless population of a seed: `people[n]` is person n, and iteration never ends.
+
+    What is given holds for all of them; see `person`.
+    """
+
+    def __init__(self, seed: int, **given: Any) -> None:
+        self.seed, self.given = seed, given
+
+    def __getitem__(self, number: int) -> Person:
+        return person(self.seed, number, **self.given)
+
+    def __iter__(self) -> Iterator[Person]:
+        return (self[number] for number in count())
 
 
 def details(head: Head, draw: np.random.Generator, spread: float = 0.25) -> np.ndarray:
