@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vitrail.hookspecs import hookimpl
-from vitrail.specs import DoctorLine
+from vitrail.specs import Command, DoctorLine
+
+
+@hookimpl
+def vitrail_commands() -> Mapping[str, Command]:
+    return {
+        "avatars": Command(
+            target="vitrail_avatars.cli:app", help="Draw people of a parametric world, and let them speak."
+        )
+    }
 
 
 @hookimpl
