@@ -20,6 +20,11 @@ class Camera:
     across: float = 4.2
     centre: tuple[float, float] = (0.0, -0.45)
 
+    @property
+    def eye(self) -> tuple[float, float, float]:
+        """Where it stands: straight before what is in the middle of the picture."""
+        return (*self.centre, self.distance)
+
 
 def project(points: Tensor, camera: Camera, size: tuple[int, int]) -> Tensor:
     """Points (.., 3) of the world -> x and y in pixels, of a picture of size (H, W), and distance along z, (.., 3)."""

@@ -110,7 +110,7 @@ def render(
         shot.light.environment.astype(np.float64),
         shot.light.key.astype(np.float64),
         shot.light.colour.astype(np.float64),
-        np.array([0.0, 0.0, shot.camera.distance]),
+        np.array(shot.camera.eye),
     )
     out, cover = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     triangle, depth = seen.triangle[0].numpy(), seen.depth[0].numpy()

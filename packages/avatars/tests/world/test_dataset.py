@@ -10,6 +10,7 @@ import torch
 
 import vitrail_avatars as avatars
 from vitrail.errors import UsageError
+from vitrail_avatars.camera import Camera, project
 from vitrail_avatars.pictures import Avatars
 from vitrail_avatars.population import People, person
 from vitrail_avatars.scenes import COLOURS, caption, description, scene, shot_of
@@ -95,6 +96,16 @@ def test_captions_say_what_the_scene_is():
 def test_turned_right_in_words_is_right_in_the_picture():
     found = next(s for s in (scene(5, i) for i in range(200)) if s.angles[1] > 0.5)
     assert "turned to the right" in caption(found)
+
+
+def test_a_camera_stands_where_it_says():
+    """What lies on one line through its eye is one point of the picture."""
+    camera = Camera(distance=9.0, across=3.5, centre=(0.4, -0.6))
+    ray = torch.tensor([0.05, -0.1, -1.0])
+    line = torch.tensor(camera.eye) + torch.tensor([[4.0], [9.0], [11.0]]) * ray
+    seen = project(line, camera, (64, 64))
+    assert torch.allclose(seen[:, :2], seen[:1, :2], atol=1e-3)
+    assert seen[:, 2].tolist() == pytest.approx([4.0, 9.0, 11.0])
 
 
 def test_descriptions():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -63,12 +64,18 @@ def dressed(
     forward = np.clip(z + 1.2, 0, 2)
     edge = -2.2 - 0.12 * forward - neckline * 0.45 * forward - 0.1 * np.abs(x)
     cover = smoothstep(0.025, -0.025, y - edge)
-    weave = 1 + 0.06 * noise(atlas.place, 0.02, 5) - 0.25 * np.exp(-(((y - edge + 0.06) / 0.03) ** 2))
+    weave = _weave(atlas) - 0.25 * np.exp(-(((y - edge + 0.06) / 0.03) ** 2))
     skin = look.skin.copy()
     skin[..., :3] = _over(skin[..., :3], shirt * weave[..., None], cover)
     skin[..., 3] *= 1 - 0.9 * cover
     worn = None if glasses is None else glasses_mesh(glasses, neutral[0, :-2].numpy())
     return replace(look, skin=skin, glasses=worn)
+
+
+@lru_cache(maxsize=2)
+def _weave(atlas: Atlas) -> np.ndarray:
+    """Of every shirt, (S, S)."""
+    return 1 + 0.06 * noise(atlas.place, 0.02, 5)
 
 
 def _over(colour: np.ndarray, top: object, cover: np.ndarray) -> np.ndarray:
