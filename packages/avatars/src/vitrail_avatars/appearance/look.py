@@ -22,7 +22,7 @@ from vitrail_avatars.render import Look
 
 
 def look_of(head: Head, atlas: Atlas, person: Person) -> tuple[Tensor, Look]:
-    """A person's neutral points (1, V + 2, 3), and their look, without a shirt. Takes half a second."""
+    """A person's neutral points (1, V + 2, 3), and their look, without a shirt. Takes under a second."""
     neutral = head.neutral(torch.from_numpy(person.identity)[None])
     place, seed = atlas.place, person.skin.seed
     colour = paint(atlas, person.skin)
