@@ -1,7 +1,8 @@
 """A flat map of the skin, to paint on: each of its pixels is a place on the mean head.
 
 MakeHuman's texture chart of the head is stretched so that the face takes most of the map: about 80 pixels for the
-distance between the eyes in a map of 512, 120 where it is finest; shoulders, eye sockets and the inside of the mouth get what is left.
+distance between the eyes in a map of 512, 120 where it is finest; shoulders, eye sockets and the
+inside of the mouth get what is left.
 """
 
 from __future__ import annotations
