@@ -13,9 +13,13 @@ from vitrail.errors import UsageError
 from vitrail_avatars.appearance.beard import BEARDS, Beard
 from vitrail_avatars.appearance.colours import from_srgb, hair
 from vitrail_avatars.appearance.hair import Hair, Style
+from vitrail_avatars.appearance.lids import Lids
+from vitrail_avatars.appearance.lines import Lines
+from vitrail_avatars.appearance.makeup import NO_MAKE_UP, MakeUp
 from vitrail_avatars.appearance.skin import Brows, Skin
-from vitrail_avatars.head import AGE_YEARS, ANCESTRIES, GENDERS, Head, load_head
+from vitrail_avatars.head import ANCESTRIES, GENDERS, load_head
 from vitrail_avatars.seeds import stream
+from vitrail_avatars.shapes import details, shape
 
 LEAST_AGE, MOST_AGE = 10.0, 85.0
 _IRISES = {
@@ -54,6 +58,9 @@ class Person:
     identity: np.ndarray = field(repr=False)
     skin: Skin = field(repr=False)
     brows: Brows = field(repr=False)
+    lids: Lids = field(repr=False)
+    lines: Lines = field(repr=False)
+    make_up: MakeUp = field(repr=False)
     hair: Hair = field(repr=False)
     beard: Beard = field(repr=False)
     eyes: str
@@ -101,13 +108,10 @@ def person(
         age=years,
         seed=own,
     )
-    brows = Brows(
-        thickness=float(look.beta(2, 2)) * (1.0 if male else 0.7),
-        arch=float(look.random()) * (0.5 if male else 1.0),
-        density=float(look.uniform(0.5, 1)),
-        gap=float(look.beta(2, 2)),
-        colour=tuple((0.6 * colouring.hair).tolist()),
-    )
+    brows = _brows(stream(seed, number, "brows"), male, years, colouring)
+    around = _lids(stream(seed, number, "lids"), male, years, shares)
+    lines = _lines(stream(seed, number, "lines"), years)
+    worn = NO_MAKE_UP if male or child else _make_up(stream(seed, number, "make-up"))
     style = _cut(stream(seed, number, "haircut"), gender, shares)
     cut = stream(seed, number, "hair")
     recede = float(np.clip(cut.beta(1, 2) * (years - 20) / 45, 0, 1)) if male else 0.0
@@ -129,8 +133,8 @@ def person(
     )
     return Person(
         seed=seed, number=number, gender=gender, age=years, ancestry=tuple(shares.tolist()), muscle=muscle,
-        weight=weight, identity=identity, skin=skin, brows=brows, hair=haired, beard=beard, eyes=colouring.eyes,
-        iris=tuple(from_srgb(np.array(_IRISES[colouring.eyes])).tolist()),
+        weight=weight, identity=identity, skin=skin, brows=brows, lids=around, lines=lines, make_up=worn, hair=haired,
+        beard=beard, eyes=colouring.eyes, iris=tuple(from_srgb(np.array(_IRISES[colouring.eyes])).tolist()),
     )  # fmt: skip
 
 
@@ -150,45 +154,6 @@ class People:
         return (self[number] for number in count())
 
 
-def details(head: Head, draw: np.random.Generator, spread: float = 0.25) -> np.ndarray:
-    """Random values of all details, (D,), -1 to 1; left and right nearly the same."""
-    stems: dict[str, float] = {}
-    values = np.empty(len(head.detail_names), np.float32)
-    for place, name in enumerate(head.detail_names):
-        sided = name.startswith(("l-", "r-"))
-        stem = name[2:] if sided else name
-        if stem not in stems:
-            stems[stem] = draw.normal(0, 0.5 * spread if stem.startswith("asym-") else spread)
-        values[place] = np.clip(stems[stem] + (draw.normal(0, 0.03) if sided else 0), -1, 1)
-    return values
-
-
-def shape(
-    head: Head,
-    gender: str,
-    age: float,
-    ancestry: np.ndarray,
-    muscle: float,
-    weight: float,
-    values: np.ndarray,
-) -> np.ndarray:
-    """Components (64,) of the face of a gender, an age in years, shares of ancestries (3,), a build, details (D,)."""
-    of_gender = np.eye(2)[GENDERS.index(gender)]
-    of_age = _between(np.interp(age, AGE_YEARS, [0, 1, 2]))
-    corner = np.einsum("g,a,r,garn->n", of_gender, of_age, ancestry, head.corners.numpy())
-    build = np.einsum(
-        "g,a,m,w,gamwn->n", of_gender, of_age, _between(2 * muscle), _between(2 * weight), head.builds.numpy()
-    )
-    more = (values > 0).astype(int)
-    detail = np.abs(values) @ head.details.numpy()[np.arange(len(values)), more]
-    return (corner + build + detail).astype(np.float32)
-
-
-def _between(at: float) -> np.ndarray:
-    """Weights of 0, 1 and 2 for a number from 0 to 2."""
-    return np.clip(1 - np.abs(at - np.arange(3)), 0, 1)
-
-
 class _Colouring:
     """Colours of skin, hair and eyes, which go together."""
 
@@ -200,7 +165,10 @@ class _Colouring:
         dark = draw.beta(1.4, 1.0) if fair else np.clip(draw.normal(0.93, 0.07), 0, 1)
         red = np.clip(draw.normal(0.15, 0.2), 0, 1) if fair else 0.1
         grey = np.clip((age - 40) / 35 + draw.normal(0, 0.2), 0, 1) if age > 32 else 0.0
-        self.hair = hair(float(np.clip(dark, 0.03, 1)), float(red), float(grey))
+        dark, red = float(np.clip(dark, 0.03, 1)), float(red)
+        self.hair = hair(dark, red, float(grey))
+        # Brows are darker than the hair, and grey later.
+        self.brows = 0.55 * hair(min(1.0, dark + 0.15), red, float(grey) * 0.45)
         names = list(_IRISES)
         self.eyes = (
             names[int(draw.choice(6, p=[0.2, 0.12, 0.17, 0.14, 0.25, 0.12]))]
@@ -216,6 +184,45 @@ def _cut(draw: np.random.Generator, gender: str, shares: np.ndarray) -> Style:
     names = list(chances)
     weights = np.array([chances[name] for name in names])
     return names[int(draw.choice(len(names), p=weights / weights.sum()))]
+
+
+def _brows(draw: np.random.Generator, male: bool, age: float, colouring: _Colouring) -> Brows:
+    thickness, arch, gap, length, height, slope, peak, taper = draw.beta(1.6, 1.6, 8)
+    return Brows(
+        thickness=float(thickness if male else 0.75 * thickness),
+        arch=float(0.7 * arch if male else arch),
+        density=float(np.clip(draw.beta(2, 1.4) - 0.3 * np.clip((age - 60) / 25, 0, 1), 0.1, 1)),
+        gap=float(gap), length=float(length), height=float(height), slope=float(slope), peak=float(peak),
+        taper=float(taper), colour=tuple(colouring.brows.tolist()),
+    )  # fmt: skip
+
+
+def _lids(draw: np.random.Generator, male: bool, age: float, shares: np.ndarray) -> Lids:
+    old = float(np.clip((age - 30) / 45, 0, 1))
+    single = draw.random() < 0.5 * shares[1]  # no fold, as with half of the people of East Asia
+    return Lids(
+        crease=float(draw.beta(1.5, 1.5)),
+        fold=0.1 if single else float(draw.uniform(0.35, 1)),
+        lashes=float(draw.beta(1.5, 2.5) if male else draw.beta(2.5, 1.8)),
+        bags=float(np.clip(draw.beta(1.1, 2.5) + 0.45 * old, 0, 1)),
+        hollow=float(draw.beta(1.3, 1.8)),
+    )
+
+
+def _lines(draw: np.random.Generator, age: float) -> Lines:
+    old = float(np.clip((age - 22) / 55, 0, 1))
+    cheek, mouth, forehead, frown, feet = np.clip(1.15 * old * draw.uniform(0.35, 1.25, 5), 0, 1).tolist()
+    return Lines(max(cheek, float(0.3 * draw.beta(1, 2))), mouth, forehead, frown, feet)
+
+
+def _make_up(draw: np.random.Generator) -> MakeUp:
+    lips, lids, liner, cheeks = (
+        float(draw.random() < p) * float(draw.uniform(0.3, 1)) for p in (0.5, 0.3, 0.4, 0.4)
+    )
+    red = np.array([0.30, 0.045, 0.06]) * np.exp(draw.normal(0, [0.3, 0.3, 0.35]))
+    shade = np.array([0.16, 0.11, 0.12]) * np.exp(draw.normal(0, [0.45, 0.45, 0.5]))
+    lip_colour, lid_colour = (tuple(np.clip(c, 0, 0.6).tolist()) for c in (red, shade))
+    return MakeUp(lips, lids, liner, cheeks, lip_colour, lid_colour)
 
 
 def _beard(draw: np.random.Generator, colour: np.ndarray) -> Beard:

@@ -26,6 +26,9 @@ from vitrail_avatars.ribbons import ribbon_corners, ribbon_triangles, tangents
 from vitrail_avatars.shading import Lamp, Shadow, Surface, shade_hair, shade_head, shade_thing
 
 BACKGROUND, HAIR, GLASSES = 0, len(PARTS) + 1, len(PARTS) + 2
+REST = -0.08
+"""Pitch of the balls of eyes that look ahead: the data's lids lie lower about the iris than people's do. Radians."""
+
 SHADOW_MAP, SHADOW_SPAN = 256, 7.0  # pixels, and eye distances that they cover
 SHADOW_MIDDLE = (0.0, -0.8, -0.7)
 
@@ -77,6 +80,7 @@ def posed(head: Head, neutral: Tensor, shot: Shot) -> tuple[Tensor, Tensor]:
     """The head's points (V, 3) in a shot, and before its head is turned. neutral: (1, V + 2, 3), the person's."""
     expression = torch.from_numpy(shot.expression)[None].float()
     gaze = gaze_of(expression) + torch.from_numpy(shot.gaze)[None].float()
+    gaze[..., 0] += REST
     moved = turn_eyes(head, head.expressed(neutral, expression), gaze)
     turned = turn_head(head, moved, torch.from_numpy(shot.angles)[None].float())
     return turned[0, : head.points].contiguous(), moved[0, : head.points]

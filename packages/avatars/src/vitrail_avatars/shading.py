@@ -200,13 +200,15 @@ def shade_head(
                     mean3(surface.place, a, b, c, u, v, w, 1),
                     mean3(surface.place, a, b, c, u, v, w, 0),
                 )
-                shade = 0.45 + 0.55 * (1.0 - step(-0.06, 0.16, mean_y))  # the upper lid's
-                shade *= 0.5 + 0.5 * (1.0 - step(0.25, 0.42, abs(abs(side) - 0.5)))
+                from_middle = abs(side) - 0.5
+                under = 0.05 - 1.9 * from_middle * from_middle - mean_y  # the upper lid's margin
+                shade = 0.3 + 0.7 * step(-0.03, 0.1, under)
+                shade *= 0.45 + 0.55 * (1.0 - step(0.1, 0.23, abs(from_middle)))
                 mirror = 2.0 * (nx * vx + ny * vy + nz * vz)
                 mx, my, mz = mirror * nx - vx, mirror * ny - vy, mirror * nz - vz
                 glint = half**900 * 2.2 * dark
                 for channel in range(3):
-                    white = (0.78 if channel == 0 else (0.71 if channel == 1 else 0.67)) - (
+                    white = (0.62 if channel == 0 else (0.55 if channel == 1 else 0.52)) - (
                         0.04 if channel == 0 else 0.12
                     ) * step(0.5, 1.0, abs(lx))
                     ball = white + (iris[channel] * tone - white) * is_iris

@@ -22,8 +22,9 @@ from vitrail_avatars.arkit import units
 from vitrail_avatars.camera import Camera
 from vitrail_avatars.head import AGES, ANCESTRIES, GENDERS, load_head
 from vitrail_avatars.landmarks import landmarks_68
-from vitrail_avatars.population import details, person, shape
+from vitrail_avatars.population import person
 from vitrail_avatars.render import BACKGROUND, HAIR, Look, Shot, render
+from vitrail_avatars.shapes import details, shape
 
 SIZE = 64
 

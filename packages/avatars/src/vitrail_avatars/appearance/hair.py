@@ -15,6 +15,9 @@ Style = Literal["bald", "buzz", "short", "swept", "fringe", "bob", "long", "curl
 CENTRE = np.array([0.0, 0.15, -0.75], np.float32)
 """Inside the skull; distances of the hair from the head are taken from here."""
 
+BROWS = 0.42
+"""Hair before the face ends about here."""
+
 _AZIMUTH = np.radians([0, 25, 42, 58, 70, 82, 96, 112, 135, 180])
 _HAIRLINE = np.array([1.02, 1.05, 1.0, 0.72, 0.30, -0.10, 0.22, -0.35, -0.85, -0.98])
 """Height of the hairline at angles from straight ahead: forehead, temple, before, above and behind the ear, nape."""
@@ -89,7 +92,7 @@ def grow(hair: Hair, face: Face) -> Strands | None:
         direction /= np.linalg.norm(direction, axis=1, keepdims=True) + 1e-6
         position = _outside(position + stride[:, None] * direction, reach, layer * min(1, k / 3))
         points[:, k] = position
-    points = _curled(points, hair, stride, canonical, rng)
+    points = _trimmed(_curled(points, hair, stride, canonical, rng), rng)
     outer = np.linalg.norm(points - CENTRE, axis=2) - reach(points)
     shade = 0.55 + 0.45 * smoothstep(0.0, 0.12 + 0.15 * hair.volume, outer)
     tone = np.exp(0.12 * rng.standard_normal(count) + 0.12 * noise(canonical, 0.1, hair.seed + 2))
@@ -225,6 +228,18 @@ def _outside(points: np.ndarray, reach, layer: np.ndarray) -> np.ndarray:
     distance = np.linalg.norm(away, axis=1)
     least = reach(points) + layer
     return CENTRE + away * (np.maximum(distance, least) / np.maximum(distance, 1e-6))[:, None]
+
+
+def _trimmed(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Strands that would hang before the eyes are cut above the brows."""
+    steps = points.shape[1]
+    height = BROWS + 0.06 * rng.standard_normal((len(points), 1))
+    before = (np.abs(points[..., 0]) < 0.72) & (points[..., 2] > 0) & (points[..., 1] < height)
+    last = np.where(before.any(axis=1), np.maximum(before.argmax(axis=1) - 1, 1), steps - 1)
+    at = np.linspace(0, 1, steps) * last[:, None]
+    low = np.minimum(at.astype(int), steps - 2)
+    rows, part = np.arange(len(points))[:, None], (at - low)[..., None]
+    return ((1 - part) * points[rows, low] + part * points[rows, low + 1]).astype(np.float32)
 
 
 def _curled(

@@ -13,6 +13,9 @@ from vitrail_avatars.appearance.atlas import Atlas
 from vitrail_avatars.appearance.beard import grow_beard, stubble
 from vitrail_avatars.appearance.glasses import Glasses, glasses_mesh
 from vitrail_avatars.appearance.hair import grow, scalp
+from vitrail_avatars.appearance.lids import grow_lashes, shade_lids
+from vitrail_avatars.appearance.lines import shade_lines
+from vitrail_avatars.appearance.makeup import make_up
 from vitrail_avatars.appearance.noise import noise, smoothstep
 from vitrail_avatars.appearance.skin import brow_cover, paint
 from vitrail_avatars.appearance.strands import Face, joined
@@ -26,7 +29,12 @@ def look_of(head: Head, atlas: Atlas, person: Person) -> tuple[Tensor, Look]:
     neutral = head.neutral(torch.from_numpy(person.identity)[None])
     place, seed = atlas.place, person.skin.seed
     colour = paint(atlas, person.skin)
-    colour = _over(colour, person.brows.colour, 0.9 * brow_cover(atlas, person.brows, seed + 31))
+    relief = shade_lids(place, person.lids, seed + 51) + shade_lines(place, person.lines, seed + 61)
+    # Light that comes out of a fold has gone through more skin, and is redder.
+    colour = colour * np.exp(-relief[..., None] * np.array([0.75, 1.05, 1.1], np.float32))
+    colour = make_up(colour, place, atlas.lips, person.make_up)
+    brows = brow_cover(atlas, person.brows, seed + 31)
+    colour = _over(colour, person.brows.colour, 0.95 * brows)
     colour = _over(colour, person.beard.colour, stubble(place, atlas.lips, person.beard, seed + 41))
     roots = 0.35 if person.hair.style == "bald" else 0.85
     dark = 0.45 * np.array(person.hair.colour)
@@ -34,7 +42,7 @@ def look_of(head: Head, atlas: Atlas, person: Person) -> tuple[Tensor, Look]:
     middle = np.exp(-((np.abs(place[..., 0]) / 0.35) ** 2)) * (
         place[..., 2] > 0.2
     )  # forehead, nose and chin shine
-    gloss = np.clip(0.5 + 0.2 * noise(place, 0.02, seed + 20) + 0.3 * middle, 0, 1.3)
+    gloss = np.clip(0.5 + 0.2 * noise(place, 0.02, seed + 20) + 0.3 * middle, 0, 1.3) * (1 - 0.85 * brows)
     skin = np.concatenate([colour, gloss[..., None]], axis=2).astype(np.float32)
     face = Face(
         mean=head.mean[: head.points].numpy(),
@@ -43,7 +51,11 @@ def look_of(head: Head, atlas: Atlas, person: Person) -> tuple[Tensor, Look]:
         skin=(head.parts == PARTS.index("skin")).numpy(),
         lips=head.lips.numpy() / 255,
     )
-    grown = [grow(person.hair, face), grow_beard(person.beard, face, seed)]
+    grown = [
+        grow(person.hair, face),
+        grow_beard(person.beard, face, seed),
+        grow_lashes(person.lids, face, seed),
+    ]
     strands = joined([each for each in grown if each is not None])
     return neutral, Look(np.ascontiguousarray(skin), np.array(person.iris), strands)
 

@@ -28,12 +28,19 @@ class Skin:
 
 @dataclass(frozen=True)
 class Brows:
-    """thickness, arch, density: 0 to 1. gap: distance of their inner ends, 0 to 1. colour: linear RGB."""
+    """thickness, arch, density. gap: distance of their inner ends; length: of each; height: above the eyes; slope: how
+    much higher the outer end is; peak: how far out the arch is highest; taper: how much thinner the outer end is. All 0
+    to 1. colour: linear RGB."""
 
     thickness: float
     arch: float
     density: float
     gap: float
+    length: float
+    height: float
+    slope: float
+    peak: float
+    taper: float
     colour: tuple[float, float, float]
 
 
@@ -83,26 +90,23 @@ def paint(atlas: Atlas, person: Skin) -> np.ndarray:
 def brow_cover(atlas: Atlas, brows: Brows, seed: int) -> np.ndarray:
     """How much of the skin brow hair hides, (S, S) from 0 to 1."""
     x, y, z = np.moveaxis(atlas.place, -1, 0)
-    inner, outer = 0.13 + 0.12 * brows.gap, 0.86
+    inner, outer = 0.10 + 0.16 * brows.gap, 0.76 + 0.14 * brows.length
     along = (np.abs(x) - inner) / (outer - inner)  # 0 at the inner end, 1 at the outer one
-    rise = 0.06 + 0.07 * brows.arch
-    line = (
-        0.225 + rise * np.sin(np.pi * np.clip(along, 0, 1) ** 0.8 * 0.85) - 0.05 * np.clip(along, 0, 1) ** 3
-    )
-    half = (0.035 + 0.05 * brows.thickness) * (1 - 0.6 * np.clip(along, 0, 1) ** 1.5)
+    on = np.clip(along, 0, 1)
+    bent = on ** (0.55 + 0.9 * brows.peak)  # so that sin(pi * bent) has its peak further out
+    line = 0.19 + 0.08 * brows.height + (0.03 + 0.11 * brows.arch) * np.sin(np.pi * bent)
+    line = line + 0.14 * (brows.slope - 0.6) * on - 0.03 * on**3
+    half = (0.03 + 0.055 * brows.thickness) * (1 - (0.35 + 0.4 * brows.taper) * on**1.5)
     across = (y - line) / half
     inside = (
-        smoothstep(1.25, 0.55, np.abs(across)) * smoothstep(-0.08, 0.1, along) * smoothstep(1.05, 0.8, along)
+        smoothstep(1.3, 0.6, np.abs(across)) * smoothstep(-0.1, 0.12, along) * smoothstep(1.05, 0.8, along)
     )
     inside = inside * (z > -0.2)
     # Hairs lie along the brow, more upright at its inner end.
-    slant = (y - line) * (1.2 - np.clip(along, 0, 1)) * 1.2
-    hairs = noise(
-        np.stack([(np.abs(x) - slant) * 1.0, across * half * 0.25, np.sign(x)], axis=-1), 0.012, seed
-    )
-    return np.clip(inside * (0.55 + 0.6 * brows.density + 0.35 * hairs), 0, 1) * np.clip(
-        0.35 + brows.density, 0, 1
-    )
+    slant = (y - line) * (1.2 - on) * 1.2
+    hairs = noise(np.stack([np.abs(x) - slant, across * half * 0.25, np.sign(x)], axis=-1), 0.012, seed)
+    thin = 0.45 + 0.75 * brows.density
+    return np.clip(inside * (thin + 0.3 * hairs) * (0.5 + 0.5 * brows.density), 0, 1)
 
 
 def _dots(place: np.ndarray, size: float, rare: float, seed: int) -> np.ndarray:
