@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ def score(line: dict[str, Any]) -> float:
     return float(line["oa"] + line["miou_present"])
 
 
+@cache
 def choice(method: str, among: int | None = None) -> int:
     """The number of the trial that is chosen; runs that are missing are done."""
 
