@@ -106,10 +106,9 @@ def render(
     import numpy as np
     from PIL import Image, ImageDraw
 
-    from vitrail_avatars.appearance.atlas import load_atlas
     from vitrail_avatars.appearance.look import look_of
     from vitrail_avatars.head import load_head
-    from vitrail_avatars.pictures import take
+    from vitrail_avatars.pictures import atlas_for, take
     from vitrail_avatars.population import person
     from vitrail_avatars.scenes import caption, description
     from vitrail_avatars.scenes import scene as scene_of
@@ -126,7 +125,7 @@ def render(
     if np.abs(given).max() > np.pi / 2:
         raise UsageError("a head turns by at most 90 degrees.")
     now = replace(now, angles=np.array(given))
-    picture = take(*look_of(load_head(), load_atlas(), somebody), now, size)
+    picture = take(*look_of(load_head(), atlas_for(size), somebody), now, size)
     image = Image.fromarray(picture.rgb)
     if landmarks:
         pen, radius = ImageDraw.Draw(image), max(1, size / 256)
@@ -199,6 +198,48 @@ def speech(
         output.print_json(record)
         return
     output.say(f'{said.voice.name} says, {said.emotion}: "{said.text}" ({said.duration:.1f} s, in {out})')
+
+
+export = App(name="export", help="Write data sets for other programs.", help_format="plaintext")
+app.command(export)
+
+
+@export.command
+def people(
+    out: Path,
+    /,
+    *,
+    people: int = 1000,
+    views: int = 8,
+    seed: int = 0,
+    first: int = 0,
+    size: int = 112,
+    layout: Literal["folders", "recordio"] = "folders",
+    degraded: bool = True,
+    jitter: float = 0.03,
+    workers: int = 0,
+) -> None:
+    """Write aligned crops of many people, for the training and the trial of face recognisers.
+
+    Args:
+        out: a new folder, which `vitrail train transface/tiny --data` and other programs read.
+        people: how many.
+        views: pictures of each.
+        seed: which population.
+        first: number of the first person; people to test with need numbers that were not trained with.
+        size: side of a crop, pixels; a multiple of 112 or 128.
+        layout: folders of identities, or insightface's train.rec with its index.
+        degraded: with grain, blur and JPEG.
+        jitter: how far the points that crops are aligned by lie off, in eye distances.
+        workers: processes that draw.
+    """
+    from vitrail_avatars.people_export import export_people
+
+    export_people(
+        out, people=people, views=views, seed=seed, first=first, size=size, layout=layout, degraded=degraded,
+        jitter=jitter, workers=workers,
+    )  # fmt: skip
+    output.say(f"{people} people with {views} pictures each are in {out}.")
 
 
 def _image_name(path: Path) -> None:

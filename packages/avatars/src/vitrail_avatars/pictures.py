@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from vitrail.errors import UsageError
-from vitrail_avatars.appearance.atlas import load_atlas
+from vitrail_avatars.appearance.atlas import Atlas, load_atlas
 from vitrail_avatars.appearance.colours import from_srgb
 from vitrail_avatars.appearance.look import dressed, look_of
 from vitrail_avatars.head import load_head
@@ -78,7 +78,7 @@ class Avatars:
             raise IndexError(f"there is no example {index}; the last one is {len(self) - 1}.")
         number, view = self.first + index // self.views, index % self.views
         somebody, neutral, look = self._look(number)
-        now = scene(self.seed, number * 1_000_003 + view, across=self.across, degraded=self.degraded)
+        now = scene(self.seed, picture_number(number, view), across=self.across, degraded=self.degraded)
         return Example(
             picture=take(neutral, look, now, self.size),
             identity=number,
@@ -91,16 +91,26 @@ class Avatars:
     def _look(self, number: int) -> tuple[Person, Tensor, Look]:
         if number not in self._looks:
             somebody = person(self.seed, number)
-            self._looks[number] = (somebody, *look_of(load_head(), load_atlas(), somebody))
+            self._looks[number] = (somebody, *look_of(load_head(), atlas_for(self.size), somebody))
             while len(self._looks) > self.keep:
                 self._looks.popitem(last=False)
         self._looks.move_to_end(number)
         return self._looks[number]
 
 
+def picture_number(identity: int, view: int) -> int:
+    """Which of a seed's endless scenes the `view`-th picture of a person shows."""
+    return identity * 1_000_003 + view
+
+
+def atlas_for(size: int) -> Atlas:
+    """The map that people are painted on for pictures of this size; a smaller one is painted faster."""
+    return load_atlas(256 if size <= 192 else 512)
+
+
 def take(neutral: Tensor, look: Look, now: Scene, size: int) -> Picture:
-    """The picture of a person in a scene, with its grain, blur and JPEG."""
-    head, atlas = load_head(), load_atlas()
+    """The picture of a person in a scene, with its grain, blur and JPEG. look: painted on `atlas_for(size)`."""
+    head, atlas = load_head(), atlas_for(size)
     worn = dressed(atlas, neutral, look, from_srgb(now.shirt_colour), now.neckline, now.glasses)
     picture = render(head, atlas, neutral, worn, shot_of(now, size), size)
     rgb = _developed(picture.rgb, now)

@@ -44,7 +44,9 @@ LANDSAT = replace(
     summary="a small PRCL for five Landsat-7 bands, 7 classes of land cover; preset landsat trains it",
     config="vitrail_prcl.config:landsat",
     inputs=Inputs(bands=5, dtypes=("float32",)),
+    embedded="vitrail_prcl:weights/landsat",
     weights=None,
+    weights_licence="Apache-2.0",
     converter="",
 )
 

@@ -1,4 +1,4 @@
-"""What the plugin promises: the standard checks for the untrained network, and the ids."""
+"""What the plugin promises: the standard checks, and the ids."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ class TestResNet50(SegmenterSuite):
     weights = "random"
 
 
+class TestLandsat(SegmenterSuite):
+    component = "prcl/landsat"
+
+
 def test_ids_and_specs():
     specs = {spec.id: spec for spec in vitrail_components()}
     assert {"prcl/r101", "prcl/r50"} <= set(specs)
     assert all(isinstance(spec, ComponentSpec) and not spec.problems() for spec in specs.values())
     assert not specs["prcl/r101"].weights.url, "the authors publish none"
+    assert not specs["prcl/landsat"].converter, "upstream has no such network"
     assert set(vitrail_commands()) == {"prcl"}

