@@ -81,6 +81,7 @@ def render(
     roll: float | None = None,
     size: int = 512,
     landmarks: Annotated[bool, Parameter(negative="")] = False,
+    maps: Path | None = None,
     json: Json = False,
 ) -> None:
     """Draw one person.
@@ -99,6 +100,7 @@ def render(
         roll: degrees that it leans to its left.
         size: pixels.
         landmarks: draw the 68 landmarks too.
+        maps: write normals, places on the mean head, depth, parts and landmarks to this .npz file.
         json: print what is known of the picture.
     """
     from dataclasses import replace
@@ -108,13 +110,15 @@ def render(
 
     from vitrail_avatars.appearance.look import look_of
     from vitrail_avatars.head import load_head
-    from vitrail_avatars.pictures import atlas_for, take
+    from vitrail_avatars.pictures import atlas_for, maps_of, take
     from vitrail_avatars.population import person
     from vitrail_avatars.scenes import caption, description
     from vitrail_avatars.scenes import scene as scene_of
     from vitrail_avatars.speech.emotion import face
 
     _image_name(out)
+    if maps is not None and maps.suffix != ".npz":
+        raise UsageError(f"{maps} is no name for maps; wanted is one that ends in .npz.")
     if not 16 <= size <= 4096:
         raise UsageError(f"size is {size}; wanted is 16 to 4096.")
     somebody = person(seed, number, gender=gender, age=age)
@@ -125,7 +129,8 @@ def render(
     if np.abs(given).max() > np.pi / 2:
         raise UsageError("a head turns by at most 90 degrees.")
     now = replace(now, angles=np.array(given))
-    picture = take(*look_of(load_head(), atlas_for(size), somebody), now, size)
+    neutral, look = look_of(load_head(), atlas_for(size), somebody)
+    picture = take(neutral, look, now, size)
     image = Image.fromarray(picture.rgb)
     if landmarks:
         pen, radius = ImageDraw.Draw(image), max(1, size / 256)
@@ -133,6 +138,13 @@ def render(
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(60, 255, 60))
     with atomic_path(out) as temporary:
         image.save(temporary)
+    if maps is not None:
+        found = maps_of(neutral, look, now, size)
+        with atomic_path(maps) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file, parts=found.parts, depth=found.depth, normals=found.normals, position=found.position,
+                mask=picture.mask, landmarks_68=picture.landmarks_68, landmarks_5=picture.landmarks_5,
+            )  # fmt: skip
     if json:
         output.print_json(
             {

@@ -16,6 +16,7 @@ from vitrail_avatars.appearance.atlas import Atlas, load_atlas
 from vitrail_avatars.appearance.colours import from_srgb
 from vitrail_avatars.appearance.look import dressed, look_of
 from vitrail_avatars.head import load_head
+from vitrail_avatars.maps import Maps, maps
 from vitrail_avatars.population import Person, person
 from vitrail_avatars.render import Look, Picture, render
 from vitrail_avatars.scenes import Scene, caption, description, scene, shot_of
@@ -115,6 +116,14 @@ def take(neutral: Tensor, look: Look, now: Scene, size: int) -> Picture:
     picture = render(head, atlas, neutral, worn, shot_of(now, size), size)
     rgb = _developed(picture.rgb, now)
     return Picture(rgb, picture.mask, picture.parts, picture.landmarks_68, picture.landmarks_5)
+
+
+def maps_of(neutral: Tensor, look: Look, now: Scene, size: int, following: Scene | None = None) -> Maps:
+    """What the pixels of `take`'s picture show, and where it goes in a following scene."""
+    head, atlas = load_head(), atlas_for(size)
+    worn = dressed(atlas, neutral, look, from_srgb(now.shirt_colour), now.neckline, now.glasses)
+    after = None if following is None else shot_of(following, size)
+    return maps(head, neutral, worn, shot_of(now, size), size, after)
 
 
 def _developed(rgb: np.ndarray, now: Scene) -> np.ndarray:

@@ -122,7 +122,7 @@ def render(
     parts[triangle >= 0] = head.parts.numpy()[triangle[triangle >= 0]] + 1
     layers = []  # what is drawn before the head: its shader, and what that wants
     if look.glasses is not None:
-        points, normals = _worn(neutral, look.glasses, shot.angles)
+        points, normals = worn(neutral, look.glasses, shot.angles)
         corners = project(points, shot.camera, wide)[None]
         things = rasterize(corners, torch.from_numpy(look.glasses.triangles), wide, cull=False)
         layers.append(
@@ -135,7 +135,7 @@ def render(
             )
         )
     if strands is not None and look.strands is not None:
-        hair, triangles = _seen_strands(look.strands, strands, shot.camera, wide)
+        hair, triangles = seen_strands(look.strands, strands, shot.camera, wide)
         corners = tuple(
             _twice(x) for x in (tangents(strands).numpy(), strands.numpy(), _hair_colour(look.strands))
         )
@@ -169,7 +169,7 @@ def render(
     )
 
 
-def _worn(neutral: Tensor, mesh: Mesh, angles: np.ndarray) -> tuple[Tensor, np.ndarray]:
+def worn(neutral: Tensor, mesh: Mesh, angles: np.ndarray) -> tuple[Tensor, np.ndarray]:
     """Points and normals of what sits on the skull, where the head is turned to."""
     matrix = rotations(torch.from_numpy(angles).float())
     skull = neutral[0, -1]
@@ -177,7 +177,7 @@ def _worn(neutral: Tensor, mesh: Mesh, angles: np.ndarray) -> tuple[Tensor, np.n
     return points, (torch.from_numpy(mesh.normals) @ matrix.T).numpy()
 
 
-def _seen_strands(
+def seen_strands(
     strands: Strands, points: Tensor, camera: Camera, size: tuple[int, int]
 ) -> tuple[Fragments, np.ndarray]:
     seen = project(points, camera, size)

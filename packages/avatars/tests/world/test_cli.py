@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vitrail.errors import UsageError
 from vitrail.results import Audio
 from vitrail_avatars.arkit import ARKIT
 from vitrail_avatars.cli import app
@@ -114,3 +115,15 @@ def test_speech(tmp_path, capsys):
     header, *rows = (tmp_path / "a.csv").read_text().splitlines()
     assert header.split(",") == ["seconds", *ARKIT]
     assert len(rows) == record["frames"]
+
+
+def test_maps(tmp_path):
+    words = ("render", 4, "-o", tmp_path / "a.png", "--size", 64)
+    run(*words, "--maps", tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as found:
+        assert found["normals"].shape == found["position"].shape == (64, 64, 3)
+        assert found["parts"].max() > 1
+        assert found["landmarks_68"].shape == (68, 2)
+    with pytest.raises(UsageError, match=r"b\.txt is no name for maps"):
+        run(*words, "--maps", tmp_path / "b.txt")
+    assert not (tmp_path / "b.txt").exists()

@@ -127,7 +127,8 @@ def check_numbers(network: PRCLNet, recorded, sides) -> None:
             assert logits.abs().mean().item() == pytest.approx(wanted["pred_abs_mean"], rel=1e-5)
     wanted = recorded["train_mode_129"]
     logits, mean, variance = network.train()(torch.randn(2, 3, 129, 129))
-    assert logits.double().sum().item() == pytest.approx(wanted["pred_sum"], abs=0.3)  # of 45,738 numbers, by whichever kernels
+    # of 45,738 numbers, which processors add in orders of their own
+    assert logits.double().sum().item() == pytest.approx(wanted["pred_sum"], abs=0.3)
     assert variance.double().sum().item() == pytest.approx(wanted["sigma_sum"], abs=0.2)  # of 557,568
     assert variance.std().item() == pytest.approx(wanted["sigma_std"], abs=1e-5)
     assert variance.min().item() == pytest.approx(wanted["sigma_min"], abs=1e-5)
