@@ -56,7 +56,7 @@ def exported(workers: int) -> float:
 
 def said(engine: str) -> float:
     """Seconds of speech a second."""
-    voice = next(voice.name for voice in VOICES if voice.engine == engine)
+    voice = next(voice.name for voice in VOICES.values() if voice.engine == engine)
     utterance(0, 0, voice=voice)
     began = time.perf_counter()
     heard = sum(utterance(0, index, voice=voice).duration for index in range(1, 21))

@@ -53,7 +53,7 @@ def scalp(place: np.ndarray, recede: float) -> np.ndarray:
     temple = np.exp(-((azimuth - np.radians(38)) ** 2) / (2 * np.radians(12) ** 2))
     line = line + recede * (0.45 * front + 0.35 * temple)
     line = line + 0.05 * noise(place, 0.12, 11)
-    grown = smoothstep(-0.05, 0.08, y - line)
+    grown = smoothstep(-0.05, 0.08, y - line) * ~((np.abs(x) > 1.3) & (y < 0.3))  # none on the ears
     crown = np.hypot(x / 0.75, (z + 1.0) / 0.75) < 1
     thin = smoothstep(0.45, 0.9, np.asarray(recede)) * crown * (y > 1.0)
     return grown * (1 - 0.92 * thin)
@@ -90,7 +90,9 @@ def grow(hair: Hair, face: Face) -> Strands | None:
         direction = cut.stiff * direction + cut.comb * tangent
         direction[:, 1] -= (1 - cut.stiff) * cut.gravity
         direction /= np.linalg.norm(direction, axis=1, keepdims=True) + 1e-6
-        position = _outside(position + stride[:, None] * direction, reach, layer * min(1, k / 3))
+        position = _outside(
+            position + stride[:, None] * direction, reach, layer * min(1, k / 3), hair.style in _FALLS
+        )
         points[:, k] = position
     points = _trimmed(_curled(points, hair, stride, canonical, rng), rng)
     outer = np.linalg.norm(points - CENTRE, axis=2) - reach(points)
@@ -119,6 +121,9 @@ def _bun(knot: np.ndarray, count: int, radius: float, rng: np.random.Generator) 
     high = radius * rng.uniform(-0.6, 0.6, count)[:, None, None]
     arc = np.cos(turn)[None, :, None] * first[:, None] + np.sin(turn)[None, :, None] * second[:, None]
     return knot + wide * arc + high * pole[:, None]
+
+
+_FALLS = ("bob", "long", "fringe")
 
 
 class _Cut(NamedTuple):
@@ -222,12 +227,13 @@ def _surface(face: Face):
     return reach
 
 
-def _outside(points: np.ndarray, reach, layer: np.ndarray) -> np.ndarray:
-    """Points inside the head are moved out of it."""
+def _outside(points: np.ndarray, reach, layer: np.ndarray, falls: bool) -> np.ndarray:
+    """Points inside the head are moved out of it; hair that falls keeps to it above the ears."""
     away = points - CENTRE
     distance = np.linalg.norm(away, axis=1)
     least = reach(points) + layer
-    return CENTRE + away * (np.maximum(distance, least) / np.maximum(distance, 1e-6))[:, None]
+    most = np.where(falls & (points[:, 1] > 0.2), least + 0.22, np.inf)
+    return CENTRE + away * (np.clip(distance, least, most) / np.maximum(distance, 1e-6))[:, None]
 
 
 def _trimmed(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
