@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,7 @@ markers =
     slow: minutes rather than seconds
     gpu: needs an NVIDIA GPU
 """
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # where two processes run side by side
 FAST, SLOW = "not slow and not gpu", "slow and not gpu"
 
 
@@ -118,24 +120,31 @@ def tests() -> None:
 
 
 def slow() -> None:
-    """The tests that take minutes."""
-    call(UV, "run", "pytest", "-m", SLOW)
+    """The tests that take minutes, in two processes."""
+    call(UV, "run", "pytest", "-m", SLOW, "-n", "2", "--dist", "loadscope", **ONE_THREAD)
 
 
 def alone(only: str | None = None) -> None:
-    """Every package from its wheel, in an environment with nothing else of ours."""
+    """Every package from its wheel, in an environment with nothing else of ours; two packages at a time."""
     wheels()
-    failed = []
-    for name, row in first_party().items():
-        if only in (None, name):
-            print(f"\n--- {row['distribution']} alone", flush=True)
-            try:
-                one_alone(row)
-            except subprocess.CalledProcessError as error:
-                print(f"--- {row['distribution']} FAILED: {error}", flush=True)
-                failed.append(name)
+    if only is not None:
+        one_alone(first_party()[only])
+        return
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(alone_apart, first_party()))
+    failed = [name for name, passed in zip(first_party(), found, strict=True) if not passed]
     if failed:
         raise subprocess.CalledProcessError(1, ["alone", *failed])
+
+
+def alone_apart(name: str) -> bool:
+    """`alone --only NAME` in a process of its own, one thread; prints all it said at once. Whether it passed."""
+    command = [sys.executable, __file__, "alone", "--only", name]
+    done = subprocess.run(
+        command, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    print(f"\n--- {name} alone: {'passed' if done.returncode == 0 else 'FAILED'}\n{done.stdout}", flush=True)
+    return done.returncode == 0
 
 
 def one_alone(row: dict) -> None:
