@@ -8,35 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from vitrail_avatars.appearance.atlas import load_atlas
 from vitrail_avatars.appearance.hair import Hair, grow
 from vitrail_avatars.appearance.lids import Lids, above, below, grow_lashes, shade_lids
 from vitrail_avatars.appearance.lines import Lines, shade_lines
 from vitrail_avatars.appearance.makeup import NO_MAKE_UP, make_up
 from vitrail_avatars.appearance.skin import Brows, brow_cover
-from vitrail_avatars.appearance.strands import Face
-from vitrail_avatars.head import load_head
 from vitrail_avatars.landmarks import landmarks_68
 from vitrail_avatars.population import person
-from vitrail_avatars.shapes import details
+from vitrail_avatars.shapes import USUAL, details, shape
 
 LIDS = Lids(crease=0.5, fold=0.8, lashes=0.5, bags=0.5, hollow=0.3)
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
-
-
-@pytest.fixture(scope="module")
-def atlas():
-    return load_atlas(128)
-
-
-@pytest.fixture(scope="module")
-def face(head):
-    mean = head.mean[: head.points].numpy()
-    return Face(mean, mean, head.triangles.numpy(), (head.parts == 0).numpy(), head.lips.numpy() / 255)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +39,22 @@ def test_the_mean_of_many_faces_has_the_measures_of_people(head, of, wanted):
     assert found == pytest.approx(wanted / 61, rel=0.08)
 
 
-def test_details_of_one_kind_lead_both_ways(head):
-    values = np.stack([details(head, np.random.default_rng(number)) for number in range(300)])
-    place = head.detail_names.index("head-oval")
-    assert abs(values[:, place].mean()) < 0.06
-    usual = head.detail_names.index("chin-height")
-    assert values[:, usual].mean() > 0.25
+def test_a_detail_of_one_target_leads_away_from_it_too(head):
+    def components(value):
+        values = np.zeros(len(head.detail_names), np.float32)
+        values[head.detail_names.index("head-oval")] = value
+        return shape(head, "male", 30.0, np.array([0.0, 0.0, 1.0]), 0.5, 0.5, values)
+
+    usual, less, more = components(0.0), components(-0.5), components(0.5)
+    assert np.abs(more - usual).max() > 0.1
+    assert less - usual == pytest.approx(usual - more, abs=1e-5)
+
+
+def test_details_lie_about_what_is_usual(head):
+    values = np.stack([details(head, np.random.default_rng(number)) for number in range(200)])
+    means = dict(zip(head.detail_names, values.mean(axis=0), strict=True))
+    assert means["chin-height"] == pytest.approx(USUAL["chin-height"], abs=0.08)
+    assert means["nose-hump"] == pytest.approx(0, abs=0.08)
 
 
 def test_lids_are_shaded_about_the_eyes_alone(atlas):

@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitrail_avatars.appearance.atlas import load_atlas
 from vitrail_avatars.appearance.glasses import Glasses
 from vitrail_avatars.appearance.look import dressed, look_of
 from vitrail_avatars.arkit import units
 from vitrail_avatars.camera import Camera, project
-from vitrail_avatars.head import load_head
 from vitrail_avatars.landmarks import landmarks_68
 from vitrail_avatars.maps import maps
 from vitrail_avatars.population import person
@@ -23,8 +21,7 @@ SIZE = 96
 
 
 @pytest.fixture(scope="module")
-def somebody():
-    head, atlas = load_head(), load_atlas(128)
+def somebody(head, atlas):
     neutral, look = look_of(head, atlas, person(0, 4))
     glasses = Glasses("round", (0.1, 0.1, 0.1), 0.5, 0.5)
     return head, neutral, dressed(atlas, neutral, look, np.full(3, 0.3), 0.5, glasses)
@@ -41,11 +38,11 @@ def shot(angles=(0.0, 0.0, 0.0), camera=None, **face):
     )
 
 
-def test_parts_agree_with_the_picture(somebody):
+def test_parts_agree_with_the_picture(somebody, atlas):
     head, neutral, look = somebody
     now = shot(angles=(0.1, 0.3, 0.0))
     found = maps(head, neutral, look, now, SIZE)
-    picture = render(head, load_atlas(128), neutral, look, now, SIZE, samples=1)
+    picture = render(head, atlas, neutral, look, now, SIZE, samples=1)
     assert np.array_equal(found.parts, picture.parts)
     assert {HAIR, GLASSES, 1, 2, 3} <= set(found.parts.ravel().tolist())
     assert found.flow is None

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from vitrail.errors import UsageError
-from vitrail_avatars.appearance.atlas import load_atlas
 from vitrail_avatars.appearance.beard import Beard, area, grow_beard
 from vitrail_avatars.appearance.colours import from_srgb, skin, to_srgb
 from vitrail_avatars.appearance.hair import CENTRE, Hair, grow, scalp
@@ -17,32 +16,15 @@ from vitrail_avatars.appearance.light import Light, environment_of, irradiance
 from vitrail_avatars.appearance.look import dressed, look_of
 from vitrail_avatars.appearance.noise import noise
 from vitrail_avatars.appearance.skin import Skin, paint
-from vitrail_avatars.appearance.strands import Face
 from vitrail_avatars.arkit import units
 from vitrail_avatars.camera import Camera
-from vitrail_avatars.head import AGES, ANCESTRIES, GENDERS, load_head
+from vitrail_avatars.head import AGES, ANCESTRIES, GENDERS
 from vitrail_avatars.landmarks import landmarks_68
 from vitrail_avatars.population import person
 from vitrail_avatars.render import BACKGROUND, HAIR, Look, Shot, render
 from vitrail_avatars.shapes import details, shape
 
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
-
-
-@pytest.fixture(scope="module")
-def atlas():
-    return load_atlas(128)
-
-
-@pytest.fixture(scope="module")
-def face(head):
-    mean = head.mean[: head.points].numpy()
-    return Face(mean, mean, head.triangles.numpy(), (head.parts == 0).numpy(), head.lips.numpy() / 255)
 
 
 def tone(melanin=0.2, seed=3):
