@@ -113,7 +113,8 @@ def take(neutral: Tensor, look: Look, now: Scene, size: int) -> Picture:
     """The picture of a person in a scene, with its grain, blur and JPEG. look: painted on `atlas_for(size)`."""
     head, atlas = load_head(), atlas_for(size)
     worn = dressed(atlas, neutral, look, from_srgb(now.shirt_colour), now.neckline, now.glasses)
-    picture = render(head, atlas, neutral, worn, shot_of(now, size), size)
+    # Of small pictures hairs are much thinner than pixels.
+    picture = render(head, atlas, neutral, worn, shot_of(now, size), size, samples=3 if size <= 192 else 2)
     rgb = _developed(picture.rgb, now)
     return Picture(rgb, picture.mask, picture.parts, picture.landmarks_68, picture.landmarks_5)
 

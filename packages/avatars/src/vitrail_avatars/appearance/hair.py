@@ -53,7 +53,8 @@ def scalp(place: np.ndarray, recede: float) -> np.ndarray:
     temple = np.exp(-((azimuth - np.radians(38)) ** 2) / (2 * np.radians(12) ** 2))
     line = line + recede * (0.45 * front + 0.35 * temple)
     line = line + 0.05 * noise(place, 0.12, 11)
-    grown = smoothstep(-0.05, 0.08, y - line) * ~((np.abs(x) > 1.3) & (y < 0.3))  # none on the ears
+    ears = (np.abs(x) > 1.2) & (z < -0.9) & (y < 0.3)
+    grown = smoothstep(-0.05, 0.08, y - line) * ~ears
     crown = np.hypot(x / 0.75, (z + 1.0) / 0.75) < 1
     thin = smoothstep(0.45, 0.9, np.asarray(recede)) * crown * (y > 1.0)
     return grown * (1 - 0.92 * thin)
