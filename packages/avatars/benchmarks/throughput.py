@@ -93,7 +93,9 @@ def main() -> None:
         "machine": machine(),
         "threads": 1,
         "drawn": rows,
-        "people_exported_a_second": {f"{workers} processes": exported(workers) for workers in (1, 2)},
+        "people_exported_a_second": {
+            f"{workers} process{'es' * (workers > 1)}": exported(workers) for workers in (1, 2)
+        },
         "seconds_of_speech_a_second": {engine: said(engine) for engine in ("flite", "espeak")},
     }
     print(json.dumps(record, indent=1))
