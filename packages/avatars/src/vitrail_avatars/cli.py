@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from vitrail.cli import output
 from vitrail.errors import UsageError
 from vitrail.files import atomic_path
+
+if TYPE_CHECKING:
+    from vitrail.results import Clip
+    from vitrail_avatars.speech import Utterance
 
 app = App(
     name="avatars",
@@ -171,6 +175,9 @@ def speech(
     age: Literal["child", "young", "middle", "old"] | None = None,
     emotion: Emotion | None = None,
     level: int | None = None,
+    video: Path | None = None,
+    number: int = 0,
+    size: int = 256,
     json: Json = False,
 ) -> None:
     """Let somebody say something, with what the face does meanwhile.
@@ -186,11 +193,18 @@ def speech(
         age: child, young, middle or old.
         emotion: what is heard and seen.
         level: of the emotion, 1 to 3.
+        video: write a film of somebody who says it, .mp4 or .gif; .mp4 needs pip install "vitrail-avatars[video]".
+        number: who that is, of those with the voice's gender and age.
+        size: pixels of the film.
         json: print the phones and their times as JSON.
     """
     from vitrail_avatars.arkit import ARKIT
     from vitrail_avatars.speech import utterance
 
+    if video is not None and video.suffix not in (".mp4", ".gif"):
+        raise UsageError(f"{video} is no name of a film; wanted is one that ends in .mp4 or .gif.")
+    if not 16 <= size <= 2048:
+        raise UsageError(f"size is {size}; wanted is 16 to 2048.")
     said = utterance(
         seed, index, text=text, voice=voice, gender=gender, age=age, emotion=emotion, level=level
     )
@@ -201,6 +215,8 @@ def speech(
             rows.append(",".join((f"{(frame + 0.5) / said.fps:.2f}", *(f"{value:.4f}" for value in values))))
         with atomic_path(curves) as temporary:
             temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    if video is not None:
+        _film(said, seed, number, size).save(video)
     if json:
         record = {
             "text": said.text, "voice": said.voice.name, "emotion": said.emotion, "level": said.level,
@@ -210,6 +226,20 @@ def speech(
         output.print_json(record)
         return
     output.say(f'{said.voice.name} says, {said.emotion}: "{said.text}" ({said.duration:.1f} s, in {out})')
+
+
+def _film(said: Utterance, seed: int, number: int, size: int) -> Clip:
+    """Somebody who says it, looking ahead, without glasses."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from vitrail_avatars.films import film, speaker
+    from vitrail_avatars.scenes import scene
+
+    now = scene(seed, number)
+    now = replace(now, angles=np.zeros(3), glasses=replace(now.glasses, kind="none"))
+    return film(speaker(seed, number, said), said, now, size)
 
 
 export = App(name="export", help="Write data sets for other programs.", help_format="plaintext")
