@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from vitrail.cli import output
 from vitrail.errors import UsageError
 from vitrail.files import atomic_path
+from vitrail_avatars.base.cli import app as base
 
 if TYPE_CHECKING:
     from vitrail.results import Clip
@@ -242,6 +243,7 @@ def _film(said: Utterance, seed: int, number: int, size: int) -> Clip:
     return film(speaker(seed, number, said), said, now, size)
 
 
+app.command(base)
 export = App(name="export", help="Write data sets for other programs.", help_format="plaintext")
 app.command(export)
 
