@@ -45,7 +45,7 @@ def preset(name: str) -> BaseTraining:
         batch_size=16, lr=1e-3, weight_decay=0.01, schedule="cosine", warmup=200, clip_norm=1.0, ema=0.999,
         eval_every=1000, log_every=100,
     )  # fmt: skip
-    first = replace(usual, steps=6000)
+    first = replace(usual, steps=3000)
     second = replace(usual, steps=40_000, batch_size=32, ema=0.9995)
     if name == "large":
         first, second = (replace(c, steps=20_000, batch_size=64, precision="bf16") for c in (first, second))
