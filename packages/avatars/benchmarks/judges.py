@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vitrail.files import atomic_path
 from vitrail_recognition.align import similarity, warp
 
 EXPO = (
@@ -59,8 +60,8 @@ def fetch(source: tuple[tuple[str, ...], str, str], folder: Path) -> Path:
                 member = tar.extractfile(name)
                 assert member is not None
                 data = member.read()
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
+    with atomic_path(target) as path:
+        path.write_bytes(data)
     return target
 
 

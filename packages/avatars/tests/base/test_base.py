@@ -154,7 +154,13 @@ def test_what_is_trained_is_loaded_by_diffusers_unchanged(file, tmp_path):
         output_type="np",
     ).images  # fmt: skip
     assert filled.shape == (1, 32, 32, 3)
-    assert train_base(file, config, out=tmp_path / "run") == folder, "what is finished is not repeated"
+    before = (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert train_base(file, config, out=tmp_path / "run") == folder
+    after = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    assert after.read_bytes() == before, "what is finished is not repeated"
+    longer = replace(config, denoiser=replace(RUN, steps=5))
+    train_base(file, longer, out=tmp_path / "run")
+    assert after.read_bytes() != before, "more steps give another model"
     with pytest.raises(UsageError, match="this preset is for 64"):
         train_base(file, replace(config, networks=small()), out=tmp_path / "other")
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from vitrail.errors import UsageError
-from vitrail.files import atomic_folder, atomic_path, write_text
+from vitrail.files import atomic_folder, write_text
 from vitrail_avatars.base.autoencoder import AutoencoderTask, encode
 from vitrail_avatars.base.diffusion import Denoiser, DiffusionTask, Latents
 from vitrail_avatars.base.networks import BaseConfig, large, make_autoencoder, make_scheduler, small
@@ -67,7 +68,8 @@ def train_base(data: Path | str, config: BaseTraining, *, out: Path | str) -> Pa
     held = np.isin(pictures.identities, people[-min(HELD, max(1, len(people) // 5)) :])
     autoencoder = _autoencoder(pictures, held, config, out / "autoencoder")
     tokenizer = train_tokenizer(pictures.captions)
-    latents, scale = _latents(autoencoder, pictures, out / "latents.safetensors")
+    latents = encode(autoencoder, pictures.images)
+    scale = float(1 / latents.std())
     tokens = np.array(tokenizer(pictures.captions, padding="max_length", truncation=True).input_ids)
     empty = np.array(tokenizer("", padding="max_length").input_ids)
     torch.manual_seed(config.denoiser.seed)
@@ -94,22 +96,14 @@ def _autoencoder(pictures: PictureFile, held: np.ndarray, config: BaseTraining, 
     return autoencoder.eval()
 
 
-def _latents(autoencoder: AutoencoderKL, pictures: PictureFile, path: Path) -> tuple[torch.Tensor, float]:
-    """Of all pictures, from the file if there is one, and what brings them to a standard deviation of 1."""
-    if not path.is_file():
-        with atomic_path(path) as temporary:
-            save_file({"latents": encode(autoencoder, pictures.images).contiguous()}, temporary)
-    latents = load_file(path)["latents"]
-    return latents, float(1 / latents.std())
-
-
 def write_pipeline(
     out: Path, autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer, denoiser: Denoiser, scale: float
 ) -> Path:
-    """A folder in diffusers' layout, its weights in fp16, which load as fp32 like any. scale: see `_latents`."""
-    if out.exists():
-        return out
-    with atomic_folder(out) as folder:
+    """A folder in diffusers' layout, its weights in fp16, which load as fp32 like any. One that is there gives way.
+
+    scale: what brings latents to a standard deviation of 1.
+    """
+    with atomic_folder(out.with_name(f"{out.name}.new")) as folder:
         made = pipeline(autoencoder, tokenizer, denoiser, scale)
         for part in (made.vae, made.unet, made.text_encoder):
             part.half()
@@ -117,7 +111,9 @@ def write_pipeline(
         # transformers would load what was saved in fp16 as fp16, and diffusers its own networks as fp32.
         about = folder / "text_encoder" / "config.json"
         write_text(about, json.dumps(json.loads(about.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
-    return out
+    if out.exists():  # of fewer steps
+        shutil.rmtree(out)
+    return out.with_name(f"{out.name}.new").rename(out)
 
 
 def pipeline(
