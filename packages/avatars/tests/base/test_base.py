@@ -11,11 +11,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline, StableDiffusionPipeline
 from PIL import Image
+from safetensors.torch import load_file
 
-from vitrail.errors import InputError, UsageError
+from vitrail.errors import InputError, NotInstalledError, UsageError
 from vitrail_avatars.base.autoencoder import AutoencoderTask, as_input, psnr
 from vitrail_avatars.base.networks import (
     BaseConfig,
+    Float32Attention,
     large,
     make_autoencoder,
     make_text_encoder,
@@ -80,6 +82,19 @@ def test_networks_are_as_small_as_they_should_be(captions):
             + millions(make_text_encoder(config, tokenizer))
         )
         assert 2 * whole < 12, "megabytes in fp16"
+
+
+def test_attention_in_fp32_is_that_of_diffusers():
+    torch.manual_seed(0)
+    unet = make_unet(TINY).eval()
+    noisy, step, words = torch.randn(2, 4, 8, 8), torch.tensor([10, 700]), torch.randn(2, 7, 32)
+    with torch.no_grad():
+        wanted = unet(noisy, step, encoder_hidden_states=words).sample
+        unet.set_attn_processor(Float32Attention())
+        assert torch.allclose(unet(noisy, step, encoder_hidden_states=words).sample, wanted, atol=1e-5)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = unet(noisy, step, encoder_hidden_states=words).sample.float()
+    assert 0 < (half - wanted).abs().max() < 0.05
 
 
 def test_a_file_of_pictures_holds_what_was_drawn(file):
@@ -161,6 +176,16 @@ def test_what_is_trained_is_loaded_by_diffusers_unchanged(file, tmp_path):
     longer = replace(config, denoiser=replace(RUN, steps=5))
     train_base(file, longer, out=tmp_path / "run")
     assert after.read_bytes() != before, "more steps give another model"
+    further = train_base(file, replace(config, denoiser=replace(RUN, lr=1e-9)), out=tmp_path / "b", begin=folder)
+    weights = [load_file(at / "unet" / "diffusion_pytorch_model.safetensors") for at in (folder, further)]
+    assert all(
+        torch.allclose(value.float(), weights[1][name].float(), atol=1e-3) for name, value in weights[0].items()
+    )
+    assert not (tmp_path / "b" / "autoencoder").exists()
+    with pytest.raises(UsageError, match="holds other networks"):
+        train_base(file, replace(config, networks=replace(TINY, text=16)), out=tmp_path / "c", begin=folder)
+    with pytest.raises(UsageError, match=r"no model_index\.json"):
+        train_base(file, config, out=tmp_path / "c", begin=tmp_path)
     with pytest.raises(UsageError, match="this preset is for 64"):
         train_base(file, replace(config, networks=small()), out=tmp_path / "other")
 
@@ -178,9 +203,10 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     run(
         "base",
         "sample",
-        folder,
         "a happy face",
         "a sad face",
+        "--model",
+        folder,
         "-o",
         tmp_path / "s.png",
         "--each",
@@ -190,9 +216,12 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     )
     assert Image.open(tmp_path / "s.png").size == (96, 64)
     for words, message in (
-        ((folder, "-o", tmp_path / "t.png"), "no prompt was given"),
-        ((folder, "a face", "-o", tmp_path / "t.txt"), "no name of a picture"),
-        ((tmp_path, "a face", "-o", tmp_path / "t.png"), "no model_index.json"),
+        (("-o", tmp_path / "t.png"), "no prompt was given"),
+        (("a face", "-o", tmp_path / "t.txt"), "no name of a picture"),
+        (("a face", "-o", tmp_path / "t.png", "--model", tmp_path), "no model_index.json"),
     ):
         with pytest.raises(UsageError, match=message):
             run("base", "sample", *words)
+    monkeypatch.setattr("vitrail_avatars.base.drawing.find_spec", lambda name: None)
+    with pytest.raises(NotInstalledError, match="pip install vitrail-avatars-base"):
+        run("base", "sample", "a face", "-o", tmp_path / "t.png")

@@ -55,6 +55,7 @@ def train(
     *,
     out: Out,
     preset: Literal["small", "large"] = "small",
+    begin: Path | None = None,
     autoencoder_steps: int | None = None,
     steps: int | None = None,
 ) -> None:
@@ -64,6 +65,7 @@ def train(
         data: a file that `vitrail avatars base pictures` wrote.
         out: the folder of the run; what diffusers loads is in its folder pipeline at the end.
         preset: small has 64 pixels and takes hours on two cores; large has 128 and wants a GPU.
+        begin: a pipeline of the same preset to go on from; its autoencoder and its words stay as they are.
         autoencoder_steps: other than the preset's.
         steps: of the denoiser, other than the preset's.
     """
@@ -78,15 +80,14 @@ def train(
         config = replace(config, autoencoder=replace(config.autoencoder, steps=autoencoder_steps))
     if steps is not None:
         config = replace(config, denoiser=replace(config.denoiser, steps=steps))
-    output.say(f"The model is in {train_base(data, config, out=out)}.")
+    output.say(f"The model is in {train_base(data, config, out=out, begin=begin)}.")
 
 
 @app.command
 def sample(
-    folder: Path,
-    /,
     *prompts: str,
     out: Out,
+    model: Path | None = None,
     each: int = 8,
     steps: int = 30,
     guidance: float = 4.0,
@@ -95,9 +96,10 @@ def sample(
     """Draw pictures of prompts on one sheet, a row for each.
 
     Args:
-        folder: what `vitrail avatars base train` wrote, or any Stable Diffusion in diffusers' layout.
         prompts: "a photo of a person with a happy face, wearing round glasses, in a red shirt, blue wall, soft light".
         out: a PNG or JPEG file.
+        model: what `vitrail avatars base train` wrote, or any Stable Diffusion in diffusers' layout; without it, the
+            weights of the package vitrail-avatars-base.
         each: pictures of each prompt.
         steps: of denoising.
         guidance: how strongly the prompt is followed; 1 for not at all beyond what was learnt.
@@ -111,10 +113,11 @@ def sample(
         raise UsageError("no prompt was given; wanted is at least one.")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out} is no name of a picture; wanted is one that ends in .png or .jpg.")
+    from vitrail_avatars.base.drawing import draw, installed
+
+    folder = installed() if model is None else model
     if not (folder / "model_index.json").is_file():
         raise UsageError(f"{folder} holds no model_index.json; wanted is a folder in diffusers' layout.")
-    from vitrail_avatars.base.drawing import draw
-
     rows = [
         np.concatenate(list(draw(folder, [prompt] * each, steps=steps, guidance=guidance, seed=seed)), axis=1)
         for prompt in prompts

@@ -10,7 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vitrail_avatars.base.networks import BaseConfig, make_scheduler, make_text_encoder, make_unet
+from vitrail_avatars.base.networks import (
+    BaseConfig,
+    Float32Attention,
+    make_scheduler,
+    make_text_encoder,
+    make_unet,
+)
 from vitrail_training import Task
 
 if TYPE_CHECKING:
@@ -47,6 +53,8 @@ class Denoiser(nn.Module):
     def __init__(self, config: BaseConfig, tokenizer: CLIPTokenizer) -> None:
         super().__init__()
         self.unet, self.text_encoder = make_unet(config), make_text_encoder(config, tokenizer)
+        if not torch.cuda.is_available():
+            self.unet.set_attn_processor(Float32Attention())
 
     def forward(self, noisy: Tensor, step: Tensor, tokens: Tensor) -> Tensor:
         words = self.text_encoder(tokens).last_hidden_state

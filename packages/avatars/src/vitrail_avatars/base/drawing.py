@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from vitrail.errors import NotInstalledError
 
 
 def draw(
@@ -33,3 +36,13 @@ def load(folder: Path) -> Any:
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def installed() -> Path:
+    """The pipeline of the package vitrail-avatars-base. NotInstalledError without it."""
+    found = find_spec("vitrail_avatars_base")
+    if found is None or not found.submodule_search_locations:
+        raise NotInstalledError(
+            "This needs weights: pip install vitrail-avatars-base, or name a folder in diffusers' layout with --model."
+        )
+    return Path(found.submodule_search_locations[0]) / "pipeline"

@@ -44,19 +44,24 @@ def preset(name: str) -> BaseTraining:
         raise UsageError(f"preset is {name}; wanted is small or large.")
     usual = FitConfig(
         batch_size=16, lr=1e-3, weight_decay=0.01, schedule="cosine", warmup=200, clip_norm=1.0, ema=0.999,
-        eval_every=1000, log_every=100,
+        precision="bf16", eval_every=1000, log_every=100,
     )  # fmt: skip
     first = replace(usual, steps=3000)
     second = replace(usual, steps=40_000, batch_size=32, ema=0.9995)
     if name == "large":
-        first, second = (replace(c, steps=20_000, batch_size=64, precision="bf16") for c in (first, second))
+        first, second = (replace(c, steps=20_000, batch_size=64) for c in (first, second))
     return BaseTraining(networks=small() if name == "small" else large(), autoencoder=first, denoiser=second)
 
 
-def train_base(data: Path | str, config: BaseTraining, *, out: Path | str) -> Path:
+def train_base(
+    data: Path | str, config: BaseTraining, *, out: Path | str, begin: Path | str | None = None
+) -> Path:
     """Both runs, below `out`; what is finished is not repeated, and what was stopped goes on. Returns `out/pipeline`.
 
-    UsageError for pictures of another size, or another run in `out`.
+    begin: a pipeline of these networks that was trained before. Its autoencoder and tokenizer stay as they are, and its
+    denoiser is trained further.
+
+    UsageError for pictures of another size, other networks in `begin`, or another run in `out`.
     """
     out = Path(out)
     pictures = PictureFile.open(data)
@@ -66,10 +71,14 @@ def train_base(data: Path | str, config: BaseTraining, *, out: Path | str) -> Pa
         )
     people = np.unique(pictures.identities)
     held = np.isin(pictures.identities, people[-min(HELD, max(1, len(people) // 5)) :])
-    autoencoder = _autoencoder(pictures, held, config, out / "autoencoder")
-    tokenizer = train_tokenizer(pictures.captions)
+    before = None if begin is None else _read(Path(begin), config.networks)
+    if before is None:
+        autoencoder = _autoencoder(pictures, held, config, out / "autoencoder")
+        tokenizer = train_tokenizer(pictures.captions)
+    else:
+        autoencoder, tokenizer = before.vae, before.tokenizer
     latents = encode(autoencoder, pictures.images)
-    scale = float(1 / latents.std())
+    scale = float(1 / latents.std()) if before is None else autoencoder.config.scaling_factor
     tokens = np.array(tokenizer(pictures.captions, padding="max_length", truncation=True).input_ids)
     empty = np.array(tokenizer("", padding="max_length").input_ids)
     torch.manual_seed(config.denoiser.seed)
@@ -79,10 +88,34 @@ def train_base(data: Path | str, config: BaseTraining, *, out: Path | str) -> Pa
         Latents(latents[~held] * scale, tokens[~held], empty),
         Latents(latents[held] * scale, tokens[held], empty),
     )
+    assert isinstance(task.model, Denoiser)
+    if before is not None:
+        task.model.unet.load_state_dict(before.unet.state_dict())
+        task.model.text_encoder.load_state_dict(before.text_encoder.state_dict())
     fit(task, config.denoiser, out=out / "denoiser", resume="auto")
     task.model.load_state_dict(load_file(out / "denoiser" / "final" / "model.safetensors"))
-    assert isinstance(task.model, Denoiser)
     return write_pipeline(out / "pipeline", autoencoder, tokenizer, task.model, scale)
+
+
+def _read(folder: Path, networks: BaseConfig) -> StableDiffusionPipeline:
+    """UsageError for what is no pipeline, or one of other networks."""
+    from diffusers import StableDiffusionPipeline
+
+    if not (folder / "model_index.json").is_file():
+        raise UsageError(f"{folder} holds no model_index.json; wanted is a folder in diffusers' layout.")
+    found = StableDiffusionPipeline.from_pretrained(folder)
+    words = found.text_encoder.config
+    there = replace(
+        networks,
+        size=4 * found.unet.config.sample_size,
+        autoencoder=tuple(found.vae.config.block_out_channels),
+        unet=tuple(found.unet.config.block_out_channels),
+        text=words.hidden_size,
+        text_layers=words.num_hidden_layers,
+    )
+    if there != networks:
+        raise UsageError(f"{folder} holds other networks ({there}) than this preset ({networks}).")
+    return found
 
 
 def _autoencoder(pictures: PictureFile, held: np.ndarray, config: BaseTraining, out: Path) -> AutoencoderKL:
