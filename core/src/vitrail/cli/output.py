@@ -9,12 +9,13 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+T = TypeVar("T")
 COLOURS = {"red": "\033[1;31m", "green": "\033[32m", "yellow": "\033[33m", "bold": "\033[1m"}
 
 
@@ -23,6 +24,19 @@ def talk() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """The items, beside a bar of their progress on stderr, which is gone at the end and only shown on a terminal.
+
+    what: what is being done with them. total: how many there are, where `len` does not say.
+    """
+    from rich import progress
+
+    console = talk()
+    yield from progress.track(
+        items, what, total, console=console, transient=True, disable=not console.is_terminal
+    )
 
 
 def say(text: str) -> None:

@@ -281,7 +281,7 @@ def people(
 
     export_people(
         out, people=people, views=views, seed=seed, first=first, size=size, layout=layout, degraded=degraded,
-        jitter=jitter, workers=workers,
+        jitter=jitter, workers=workers, track=lambda found: output.track(found, "drawing", people),
     )  # fmt: skip
     output.say(f"{people} people with {views} pictures each are in {out}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +46,7 @@ def export_people(
     jitter: float = 0.03,
     quality: int = 92,
     workers: int = 0,
+    track: Callable[[Iterable[Somebody]], Iterable[Somebody]] = iter,
 ) -> Path:
     """Write people to a new folder, and return it.
 
@@ -53,7 +54,7 @@ def export_people(
     multiple of 112 or 128. layout: "folders" has `0000012/000.jpg`, "recordio" insightface's `train.rec`, `train.idx`
     and `property`. degraded: with grain, blur and JPEG. jitter: how far the points that crops are aligned by lie off,
     as a detector's do, in eye distances. quality: of the crops' JPEG. workers: processes; the pictures are the same for
-    any number.
+    any number. track: wraps the people, to show progress.
 
     Beside the pictures lies `people.csv`: label, number, gender, age, ancestry and a description of each person.
     UsageError for values out of range and where `out` is there already; nothing is left half-written.
@@ -74,7 +75,7 @@ def export_people(
     ):
         table = csv.writer(file)
         table.writerow(("label", "number", "gender", "age", "african", "asian", "caucasian", "description"))
-        found = _listed(DataLoader(faces, batch_size=None, num_workers=workers), table)
+        found = _listed(track(DataLoader(faces, batch_size=None, num_workers=workers)), table)
         if layout == "recordio":
             every = ((picture, label) for label, one in found for picture in one.pictures)
             write_record_faces(folder, every, classes=people, size=(size, size))
@@ -133,7 +134,7 @@ class Crops(Dataset[Somebody]):
         return Somebody(example.person, pictures)
 
 
-def _listed(found: DataLoader[Somebody], table: Any) -> Iterator[tuple[int, Somebody]]:
+def _listed(found: Iterable[Somebody], table: Any) -> Iterator[tuple[int, Somebody]]:
     """Labels and people, each with a line of the table."""
     for label, one in enumerate(found):
         who = one.person

@@ -176,10 +176,13 @@ def test_what_is_trained_is_loaded_by_diffusers_unchanged(file, tmp_path):
     longer = replace(config, denoiser=replace(RUN, steps=5))
     train_base(file, longer, out=tmp_path / "run")
     assert after.read_bytes() != before, "more steps give another model"
-    further = train_base(file, replace(config, denoiser=replace(RUN, lr=1e-9)), out=tmp_path / "b", begin=folder)
+    further = train_base(
+        file, replace(config, denoiser=replace(RUN, lr=1e-9)), out=tmp_path / "b", begin=folder
+    )
     weights = [load_file(at / "unet" / "diffusion_pytorch_model.safetensors") for at in (folder, further)]
     assert all(
-        torch.allclose(value.float(), weights[1][name].float(), atol=1e-3) for name, value in weights[0].items()
+        torch.allclose(value.float(), weights[1][name].float(), atol=1e-3)
+        for name, value in weights[0].items()
     )
     assert not (tmp_path / "b" / "autoencoder").exists()
     with pytest.raises(UsageError, match="holds other networks"):

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vitrail.cli import output
 from vitrail.errors import InputError, UsageError
 from vitrail.files import atomic_folder
 from vitrail_cmunet.config import ISPRS
@@ -178,7 +179,7 @@ def _write_part(
     for name in ("images", "masks"):
         (folder / name).mkdir()
     count = 0
-    for pair in _with_progress(pairs, f"{dataset} {part}"):
+    for pair in output.track(pairs, f"{dataset} {part}"):
         image, labels = _read(pair, options.unknown)
         if part == "train":
             # A generator for each tile: what one tile gives does not depend on the others.
@@ -219,10 +220,3 @@ def _read(pair: Pair, unknown: Unknown) -> tuple[Array, Array]:
     labels = read_colour_labels(pair.labels, ISPRS, unknown=unknown)
     require_same_size(image, labels, pair.image, pair.labels)
     return image, labels
-
-
-def _with_progress(pairs: list[Pair], text: str) -> Iterator[Pair]:
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(pairs, description=text, console=Console(stderr=True), transient=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -76,7 +75,7 @@ def split(
         labels,
         validation=validation,
         seed=seed,
-        track=_track,
+        track=lambda numbers: output.track(numbers, "reading masks"),
     )
     if json:
         output.print_json(records if len(records) > 1 else records[0])
@@ -128,7 +127,7 @@ def pseudo(
         threshold=threshold,
         tile=tile,
         resume=resume,
-        track=lambda numbers: _track(numbers, "labelling"),
+        track=lambda numbers: output.track(numbers, "labelling"),
     )
     if json:
         output.print_json(asdict(result))
@@ -173,7 +172,7 @@ def rank(
 
     segmenter, pictures = _open(model, weights, device, source, root)
     ranking = rank_images(
-        segmenter, pictures, by=by, tile=tile, track=lambda numbers: _track(numbers, "looking")
+        segmenter, pictures, by=by, tile=tile, track=lambda numbers: output.track(numbers, "looking")
     )
     if json:
         output.print_json([asdict(row) for row in ranking.images])
@@ -216,12 +215,6 @@ def _tell_skipped(skipped: dict[str, str]) -> None:
     if skipped:
         name, reason = next(iter(skipped.items()))
         output.say(f"{len(skipped)} images were left out, the first of them {name}: {reason}")
-
-
-def _track(numbers: Sequence[int], what: str = "reading masks") -> Iterator[int]:
-    from rich.progress import track
-
-    yield from track(numbers, description=what, console=output.talk(), transient=True)
 
 
 def _show(record: dict[str, Any], out: Path) -> None:

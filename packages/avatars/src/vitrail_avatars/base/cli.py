@@ -44,7 +44,10 @@ def pictures(
     """
     from vitrail_avatars.base.picture_file import write_pictures
 
-    write_pictures(out, people=people, views=views, size=size, seed=seed, first=first, workers=workers)
+    write_pictures(
+        out, people=people, views=views, size=size, seed=seed, first=first, workers=workers,
+        track=lambda found: output.track(found, "drawing", people),
+    )  # fmt: skip
     output.say(f"{people * views} pictures of {people} people are in {out}.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,10 @@ ACROSS = 3.9
 
 TAUGHT = 0.5
 """In so many pictures the caption says what the person looks like, too."""
+
+
+Encoded = tuple[list[bytes], list[str]]
+"""A person's pictures and their captions."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,11 @@ def write_pictures(
     seed: int = 0,
     first: int = 0,
     workers: int = 0,
+    track: Callable[[Iterable[Encoded]], Iterable[Encoded]] = iter,
 ) -> Path:
     """Draw pictures of people and write them, as JPEGs of quality 95, with captions to an .npz file.
 
-    UsageError for values out of range; nothing is left half-written.
+    track: wraps the people, to show progress. UsageError for values out of range; nothing is left half-written.
     """
     path = Path(path)
     if path.suffix != ".npz":
@@ -75,7 +80,7 @@ def write_pictures(
     drawn = _Drawn(people, views, size, seed, first)
     jpegs: list[bytes] = []
     captions: list[str] = []
-    for pictures, said in _flat(DataLoader(drawn, batch_size=None, num_workers=workers)):
+    for pictures, said in _flat(track(DataLoader(drawn, batch_size=None, num_workers=workers))):
         jpegs.append(pictures)
         captions.append(said)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -89,7 +94,7 @@ def write_pictures(
     return path
 
 
-class _Drawn(Dataset[tuple[list[bytes], list[str]]]):
+class _Drawn(Dataset[Encoded]):
     """Item p is person `first + p`: their pictures and captions."""
 
     def __init__(self, people: int, views: int, size: int, seed: int, first: int) -> None:
@@ -98,7 +103,7 @@ class _Drawn(Dataset[tuple[list[bytes], list[str]]]):
     def __len__(self) -> int:
         return self.pictures.people
 
-    def __getitem__(self, place: int) -> tuple[list[bytes], list[str]]:
+    def __getitem__(self, place: int) -> Encoded:
         views, jpegs, captions = self.pictures.views, [], []
         for index in range(place * views, (place + 1) * views):
             example = self.pictures[index]
@@ -111,6 +116,6 @@ class _Drawn(Dataset[tuple[list[bytes], list[str]]]):
         return jpegs, captions
 
 
-def _flat(found: DataLoader[tuple[list[bytes], list[str]]]) -> Iterator[tuple[bytes, str]]:
+def _flat(found: Iterable[Encoded]) -> Iterator[tuple[bytes, str]]:
     for jpegs, captions in found:
         yield from zip(jpegs, captions, strict=True)
