@@ -94,7 +94,7 @@ def test_verdicts_are_written(tmp_path):
 
 
 def test_the_command_line_runs_what_is_missing_and_reports(tmp_path, monkeypatch, capsys):
-    runs, done, reports = Runs(tmp_path / "runs.jsonl"), [], []
+    runs, done, reports = Runs(tmp_path / "claims_runs.jsonl"), [], []
     settings = {"a": {"lr": 1}, "b": {"lr": 2}}
     data, other = tmp_path / "data", tmp_path / "other"
     for folder, text in ((data, "abc"), (other, "abcd")):
@@ -105,11 +105,11 @@ def test_the_command_line_runs_what_is_missing_and_reports(tmp_path, monkeypatch
         monkeypatch.setattr("sys.argv", ["claims.py", *map(str, words)])
         variants_main(
             "What it is.",
-            runs,
+            tmp_path / "claims.json",
             variants=["a", "b"],
             seeds=[0, 1],
             run=lambda variant, seed, data: done.append((variant, seed, data)) or {"score": seed},
-            report=reports.append,
+            claims=lambda keys: reports.append(keys) or {},
             settings=settings.get,
         )
 
@@ -130,6 +130,11 @@ def test_the_command_line_runs_what_is_missing_and_reports(tmp_path, monkeypatch
     call("report", data)
     assert reports[-1]["b"] == keys["b"] != {**keys["b"], "data": list(runs)[-1]["data"]}
     assert reports[-1]["a"] != keys["a"]
+    done.clear()
+    call("run", data, "--name", "rendered")
+    assert len(done) == 4, "a name has runs of its own"
+    call("report", "--name", "rendered")
+    assert len(json.loads((tmp_path / "claims_rendered.json").read_text())["runs"]) == 4
     with pytest.raises(SystemExit):
         call("run")
     assert "run needs the folder of data" in capsys.readouterr().err

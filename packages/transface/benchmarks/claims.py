@@ -5,7 +5,12 @@
     python packages/transface/benchmarks/claims.py run DIR      # resumable; hours on two cores
     python packages/transface/benchmarks/claims.py report       # verdicts, and benchmarks/results/transface_claims.json
 
-DIR/train and DIR/test are folders of identities, other ones in each: made-up heads here, any other aligned crops alike.
+    vitrail avatars export people DIR/train --people 400 --views 25 --seed 1         # rendered people
+    vitrail avatars export people DIR/test --people 100 --views 10 --seed 1 --first 400
+    python packages/transface/benchmarks/claims.py run DIR --name rendered
+    python packages/transface/benchmarks/claims.py report --name rendered
+
+DIR/train and DIR/test are folders of identities, other ones in each: made-up heads or rendered people here, or others.
 Every run trains a small ViT by `SETTINGS`, with seeds 0 to 4, paired: same seed, first weights and batches.
 Fixed before the first of them:
 
@@ -36,9 +41,8 @@ from vitrail_recognition.training import fit_recognizer
 from vitrail_recognition.training_config import MarginConfig
 from vitrail_recognition.training_data import open_training_faces
 from vitrail_recognition.verification.held_out import tar_on_all_pairs
-from vitrail_training.claims import Claim, Runs, judge_all, variants_main, write_verdicts
+from vitrail_training.claims import Claim, variants_main
 from vitrail_training.config import FitConfig
-from vitrail_training.kernels.timing import machine
 from vitrail_transface.config import TOKENS, DPAPConfig, TransFaceConfig
 from vitrail_transface.dpap import perturb
 from vitrail_transface.plugin import TINY
@@ -46,7 +50,6 @@ from vitrail_transface.recognizer import TransFaceRecognizer
 from vitrail_transface.train import TransFaceTask
 from vitrail_transface.train_config import TrainConfig
 
-RUNS = Runs(RESULTS / "transface_claims_runs.jsonl")
 SEEDS = range(5)
 EFFECT = 0.01
 SETTINGS = TrainConfig(
@@ -110,18 +113,20 @@ def run(variant: str, seed: int, data: Path) -> dict[str, Any]:
     return {"tar": tar_on_all_pairs(component, data / "test"), "steps": config.fit.steps}
 
 
-def report(keys: Mapping[str, Mapping[str, Any]]) -> None:
-    claims = {
+def claims(keys: Mapping[str, Mapping[str, Any]]) -> dict[str, Claim]:
+    return {
         name: Claim(metric="tar", with_it=keys[with_it], without=keys[without], effect=EFFECT)
         for name, (with_it, without) in CLAIMS.items()
     }
-    verdicts = judge_all(RUNS, claims, SEEDS)
-    write_verdicts(
-        RESULTS / "transface_claims.json", verdicts, {"reported_on": machine(), "runs": list(RUNS)}
-    )
 
 
 if __name__ == "__main__":
     variants_main(
-        __doc__, RUNS, variants=list(VARIANTS), seeds=SEEDS, run=run, report=report, settings=settings
+        __doc__,
+        RESULTS / "transface_claims.json",
+        variants=list(VARIANTS),
+        seeds=SEEDS,
+        run=run,
+        claims=claims,
+        settings=settings,
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from vitrail.errors import UsageError
 from vitrail.files import write_text
+from vitrail_training.kernels.timing import machine
 
 FEWEST_SEEDS = 5
 
@@ -156,27 +157,33 @@ def write_verdicts(path: Path | str, verdicts: dict[str, Verdict], facts: dict[s
 
 def variants_main(
     doc: str | None,
-    runs: Runs,
+    results: Path,
     *,
     variants: Sequence[str],
     seeds: Sequence[int],
     run: Callable[[str, int, Path], dict[str, Any]],
-    report: Callable[[Mapping[str, Mapping[str, Any]]], None],
+    claims: Callable[[Mapping[str, Mapping[str, Any]]], Mapping[str, Claim]],
     settings: Callable[[str], Any],
 ) -> None:
     """The command line of a script that trains variants on a folder of data: `run DATA`, resumable, and `report`.
 
+    results: the verdicts' file. Beside `claims.json` lie the runs, `claims_runs.jsonl`; with `--name rendered` they are
+        `claims_rendered.json` and `claims_rendered_runs.jsonl`, so that other data have files of their own.
     run: (variant, seed, data) -> the scores of a line, which also has "variant", "seed", "data" and "settings".
     settings: (variant) -> everything that decides a run but seed and data, as a dataclass or plain values. "data" and
         "settings" are short hashes, so that other pictures, or other settings, are other runs.
-    report: told what the lines of each variant have; without DATA those of the last run's.
+    claims: told what the lines of each variant have; without DATA those of the last run's.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "report"))
     parser.add_argument("data", type=Path, nargs="?", help="the folder of data")
+    parser.add_argument("--name", help="of the data, where the results are to lie in files of their own")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
     parser.add_argument("--variants", nargs="+", choices=list(variants), default=list(variants))
     arguments = parser.parse_args()
+    if arguments.name:
+        results = results.with_stem(f"{results.stem}_{arguments.name}")
+    runs = Runs(results.with_name(f"{results.stem}_runs.jsonl"))
     if arguments.data is not None:
         data = hash_of_folder(arguments.data)
     elif arguments.what == "run":
@@ -188,7 +195,8 @@ def variants_main(
         for variant in variants
     }
     if arguments.what == "report":
-        report(keys)
+        verdicts = judge_all(runs, claims(keys), seeds)
+        write_verdicts(results, verdicts, {"reported_on": machine(), "runs": list(runs)})
         return
     for seed in arguments.seeds:
         for variant in arguments.variants:
