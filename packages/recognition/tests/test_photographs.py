@@ -41,15 +41,15 @@ def packages(tool, astronaut, tmp_path, monkeypatch):
     with tarfile.open(sdist, "w:gz") as archive:
         archive.add(portrait, "made/portrait.png")
 
-    def source(path, people, digest=""):
+    def source(path, people, digest="", part="development"):
         digest = digest or hashlib.sha256(path.read_bytes()).hexdigest()
-        return tool.Source(path.name, ("cp", str(path), "."), digest, people)
+        return tool.Source(path.name, part, ("cp", str(path), "."), digest, people)
 
     sources = (
         source(wheel, {"eileen": ("data/portrait.png", "data/gone.png")}),
-        source(sdist, {"*": ("made/portrait.png",)}),
+        source(sdist, {"*": ("made/portrait.png",)}, part="report"),
         source(sdist, {"never": ("made/portrait.png",)}, digest="0" * 64),
-        tool.Source("nowhere", ("no-such-program",), "", {}),
+        tool.Source("nowhere", "development", ("no-such-program",), "", {}),
     )
     monkeypatch.setattr(tool, "SOURCES", sources)
     return sources
@@ -67,10 +67,17 @@ def test_what_can_be_had_is_written_and_the_rest_is_said(tool, packages, tmp_pat
         assert words in said
 
 
+def test_one_part_alone_is_written(tool, packages, tmp_path):
+    for part, wanted in (("development", {"eileen"}), ("report", {"made-2.tar.gz-0"})):
+        out = tmp_path / part
+        out.mkdir()
+        assert set(tool.write_people(out, FaceFinder(), part)) - {"astronaut"} == wanted
+
+
 def test_a_download_that_hangs_and_a_damaged_package_are_reasons(tool, tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "MOST_SECONDS", 0.2)
     with pytest.raises(RuntimeError, match=r"did not come within 0\.2 seconds"):
-        tool.fetch(tool.Source("slow", ("sleep", "30"), "", {}), tmp_path)
+        tool.fetch(tool.Source("slow", "report", ("sleep", "30"), "", {}), tmp_path)
     broken = tmp_path / "a.tar.gz"
     broken.write_bytes(b"no archive")
     with pytest.raises(tool.InputError, match=r"a\.tar\.gz is damaged"):

