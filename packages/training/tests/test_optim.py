@@ -94,16 +94,18 @@ def test_groups_by_rate_and_decay():
 
 def test_ema_against_its_closed_form():
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    ema, decay = Ema(network, 0.9), 0.9
+    ema, first = Ema(network, 0.2), 0.2
     history = [network[0].weight.detach().clone()]
     for step in range(6):
         with torch.no_grad():
             network[0].weight.copy_(torch.full((2, 2), float(step)))
         network(torch.randn(5, 2))  # moves the statistics of BatchNorm
-        ema.update(network)
+        ema.update(network, step)
         history.append(network[0].weight.detach().clone())
-    n = len(history) - 1
-    closed = decay**n * history[0] + (1 - decay) * sum(decay ** (n - i) * history[i] for i in range(1, n + 1))
+    decays = [1 / 10, 2 / 11, first, first, first, first]  # then (1 + n) / (10 + n) is above it
+    shares = [math.prod(decays), *((1 - d) * math.prod(decays[n + 1 :]) for n, d in enumerate(decays))]
+    assert sum(shares) == pytest.approx(1)
+    closed = sum(share * weight for share, weight in zip(shares, history, strict=True))
     torch.testing.assert_close(ema.average["0.weight"], closed)
     assert ema.average["1.num_batches_tracked"] == 6
     assert not torch.equal(ema.average["1.running_mean"], network[1].running_mean)
@@ -113,7 +115,7 @@ def test_ema_lends_its_weights_and_gives_back_exactly_the_own():
     network = net()
     ema = Ema(network, 0.5)
     train(network, torch.optim.SGD(network.parameters(), lr=0.5), 3)
-    ema.update(network)
+    ema.update(network, 1000)
     own = weights(network)
     with ema.applied_to(network):
         assert torch.equal(network[0].weight, ema.average["0.weight"])

@@ -61,7 +61,7 @@ class FitConfig:
     """What the network computes in; weights and loss stay fp32."""
 
     ema: float = 0.0
-    """Decay of the running average of the weights, such as 0.999; 0 keeps none."""
+    """Decay of the running average of the weights, such as 0.999, which it rises to at first; 0 keeps none."""
 
     seed: int = 0
     """Fixes the order of the samples, their augmentation, and dropout."""

@@ -109,7 +109,7 @@ def train_step(
     numbers, stop = agree(run, parts, norm, signals)
     run.optimizer.step()
     if run.ema:
-        run.ema.update(run.network)
+        run.ema.update(run.network, step)
     run.task.after_step(step)
     return {**numbers, "lr": lr}, stop
 
