@@ -20,6 +20,7 @@ from vitrail_avatars.base.networks import BaseConfig, large, make_autoencoder, m
 from vitrail_avatars.base.picture_file import PictureFile
 from vitrail_avatars.base.words import train_tokenizer
 from vitrail_training import FitConfig, fit
+from vitrail_training.distributed import on_main
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, StableDiffusionPipeline
@@ -57,6 +58,7 @@ def train_base(
     data: Path | str, config: BaseTraining, *, out: Path | str, begin: Path | str | None = None
 ) -> Path:
     """Both runs, below `out`; what is finished is not repeated, and what was stopped goes on. Returns `out/pipeline`.
+    Under torchrun every process calls it alike.
 
     begin: a pipeline of these networks that was trained before. Its autoencoder and tokenizer stay as they are, and its
     denoiser is trained further.
@@ -88,13 +90,14 @@ def train_base(
         Latents(latents[~held] * scale, tokens[~held], empty),
         Latents(latents[held] * scale, tokens[held], empty),
     )
-    assert isinstance(task.model, Denoiser)
+    denoiser = task.model
+    assert isinstance(denoiser, Denoiser)
     if before is not None:
-        task.model.unet.load_state_dict(before.unet.state_dict())
-        task.model.text_encoder.load_state_dict(before.text_encoder.state_dict())
+        denoiser.unet.load_state_dict(before.unet.state_dict())
+        denoiser.text_encoder.load_state_dict(before.text_encoder.state_dict())
     fit(task, config.denoiser, out=out / "denoiser", resume="auto")
-    task.model.load_state_dict(load_file(out / "denoiser" / "final" / "model.safetensors"))
-    return write_pipeline(out / "pipeline", autoencoder, tokenizer, task.model, scale)
+    denoiser.load_state_dict(load_file(out / "denoiser" / "final" / "model.safetensors"))
+    return on_main(lambda: write_pipeline(out / "pipeline", autoencoder, tokenizer, denoiser, scale))
 
 
 def _read(folder: Path, networks: BaseConfig) -> StableDiffusionPipeline:
