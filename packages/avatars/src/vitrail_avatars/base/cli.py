@@ -76,6 +76,7 @@ def train(
 
     from vitrail_avatars.base.train import preset as chosen
     from vitrail_avatars.base.train import train_base
+    from vitrail_training.distributed import rank
 
     _needs_diffusers()
     config = chosen(preset)
@@ -83,7 +84,9 @@ def train(
         config = replace(config, autoencoder=replace(config.autoencoder, steps=autoencoder_steps))
     if steps is not None:
         config = replace(config, denoiser=replace(config.denoiser, steps=steps))
-    output.say(f"The model is in {train_base(data, config, out=out, begin=begin)}.")
+    folder = train_base(data, config, out=out, begin=begin)
+    if rank() == 0:
+        output.say(f"The model is in {folder}.")
 
 
 @app.command
