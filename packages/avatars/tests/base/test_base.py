@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +66,17 @@ def test_every_word_is_one_token_and_unknown_ones_are_spelt(captions):
     found = tokenizer(captions, padding="max_length", truncation=True)
     assert {len(ids) for ids in found.input_ids} == {LONGEST}
     assert max(sum(mask) for mask in found.attention_mask) < LONGEST, "none is cut off"
+
+
+def test_tokens_have_the_same_numbers_in_every_process(captions):
+    code = (
+        "import json, sys; from vitrail_avatars.base.words import train_tokenizer; "
+        "print(json.dumps(train_tokenizer(json.load(sys.stdin)).get_vocab()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(captions), capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == train_tokenizer(captions).get_vocab()
 
 
 def test_networks_are_as_small_as_they_should_be(captions):

@@ -76,7 +76,7 @@ def train_base(
     before = None if begin is None else _read(Path(begin), config.networks)
     if before is None:
         autoencoder = _autoencoder(pictures, held, config, out / "autoencoder")
-        tokenizer = train_tokenizer(pictures.captions)
+        tokenizer = on_main(lambda: train_tokenizer(pictures.captions))
     else:
         autoencoder, tokenizer = before.vae, before.tokenizer
     latents = encode(autoencoder, pictures.images)

@@ -51,15 +51,15 @@ def train_tokenizer(captions: Iterable[str]) -> CLIPTokenizer:
     )
     tokenizer.train_from_iterator(sorted(set(captions)), trainer)
     learned = json.loads(tokenizer.to_str())["model"]
-    # CLIP's vocabulary has each byte twice, inside and at the end of a word; what is missing is added.
-    vocabulary = dict(learned["vocab"])
-    for byte in pre_tokenizers.ByteLevel.alphabet():
-        for token in (byte, f"{byte}</w>"):
-            vocabulary.setdefault(token, len(vocabulary))
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in learned["merges"]]
+    # CLIP's vocabulary has each byte twice, inside and at the end of a word. The trainer numbers bytes in the order of a
+    # hash table, another one in each process; so the numbers are given here.
+    merges = [pair.split() if isinstance(pair, str) else pair for pair in learned["merges"]]
+    bytes_ = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [BEGIN, END, *bytes_, *(f"{byte}</w>" for byte in bytes_), *map("".join, merges)]
+    vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "vocab.json").write_text(json.dumps(vocabulary))
-        (Path(folder) / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+        (Path(folder) / "merges.txt").write_text("#version: 0.2\n" + "\n".join(map(" ".join, merges)) + "\n")
         return CLIPTokenizer.from_pretrained(folder, model_max_length=LONGEST)
 
 
