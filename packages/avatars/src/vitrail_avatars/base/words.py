@@ -51,8 +51,8 @@ def train_tokenizer(captions: Iterable[str]) -> CLIPTokenizer:
     )
     tokenizer.train_from_iterator(sorted(set(captions)), trainer)
     learned = json.loads(tokenizer.to_str())["model"]
-    # CLIP's vocabulary has each byte twice, inside and at the end of a word. The trainer numbers bytes in the order of a
-    # hash table, another one in each process; so the numbers are given here.
+    # CLIP's vocabulary has each byte twice, inside and at the end of a word. The trainer numbers bytes by a hash table,
+    # another one in each process; so the numbers are given here.
     merges = [pair.split() if isinstance(pair, str) else pair for pair in learned["merges"]]
     bytes_ = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [BEGIN, END, *bytes_, *(f"{byte}</w>" for byte in bytes_), *map("".join, merges)]
