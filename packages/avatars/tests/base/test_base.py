@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from vitrail.errors import InputError, NotInstalledError, UsageError
 from vitrail_avatars.base.autoencoder import AutoencoderTask, as_input, psnr
+from vitrail_avatars.base.diffusion import DiffusionTask, Latents
 from vitrail_avatars.base.networks import (
     BaseConfig,
     Float32Attention,
@@ -154,6 +155,23 @@ def test_the_autoencoder_learns(file):
         loss.backward()
         optimizer.step()
     assert psnr(task.autoencoder.eval(), images) > before + 2
+
+
+def test_the_loss_weighs_errors_of_the_picture(captions):
+    tokenizer = train_tokenizer(captions)
+    tokens = np.array(tokenizer(captions[:2], padding="max_length").input_ids)
+    task = DiffusionTask(TINY, tokenizer, *[Latents(torch.randn(2, 4, 8, 8), tokens, tokens[0])] * 2)
+    share = task.scheduler.alphas_cumprod.double()
+    for step, weight in ((100, 5.0), (600, 1 / (1 - share[600])), (999, 1 / (1 - share[999]))):
+        rng = np.random.default_rng(step)
+        batch = task.collate([task.dataset.sample(index, rng) | {"step": step} for index in range(2)])
+
+        def wrong(noisy, step, tokens, *, batch=batch):  # everywhere by a tenth, of the picture
+            kept = share[step].view(-1, 1, 1, 1)
+            picture = batch["latent"] + 0.1
+            return (noisy - kept.sqrt() * picture) / (1 - kept).sqrt()
+
+        assert float(task.loss(wrong, batch, 0)) == pytest.approx(0.01 * float(weight), rel=1e-3)
 
 
 def test_what_is_trained_is_loaded_by_diffusers_unchanged(file, tmp_path):

@@ -119,11 +119,9 @@ def sample(
         raise UsageError("no prompt was given; wanted is at least one.")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out} is no name of a picture; wanted is one that ends in .png or .jpg.")
-    from vitrail_avatars.base.drawing import draw, installed
+    from vitrail_avatars.base.drawing import checked, draw, installed
 
-    folder = installed() if model is None else model
-    if not (folder / "model_index.json").is_file():
-        raise UsageError(f"{folder} holds no model_index.json; wanted is a folder in diffusers' layout.")
+    folder = installed() if model is None else checked(model)
     rows = [
         np.concatenate(list(draw(folder, [prompt] * each, steps=steps, guidance=guidance, seed=seed)), axis=1)
         for prompt in prompts

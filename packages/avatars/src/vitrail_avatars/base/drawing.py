@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vitrail.errors import NotInstalledError
+from vitrail.errors import NotInstalledError, UsageError
 
 
 def draw(
@@ -36,6 +36,13 @@ def load(folder: Path) -> Any:
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def checked(folder: Path) -> Path:
+    """The folder, if it is in diffusers' layout; UsageError else."""
+    if not (folder / "model_index.json").is_file():
+        raise UsageError(f"{folder} holds no model_index.json; wanted is a folder in diffusers' layout.")
+    return folder
 
 
 def installed() -> Path:

@@ -16,6 +16,7 @@ from vitrail.errors import UsageError
 from vitrail.files import atomic_folder, write_text
 from vitrail_avatars.base.autoencoder import AutoencoderTask, encode
 from vitrail_avatars.base.diffusion import Denoiser, DiffusionTask, Latents
+from vitrail_avatars.base.drawing import checked
 from vitrail_avatars.base.networks import BaseConfig, large, make_autoencoder, make_scheduler, small
 from vitrail_avatars.base.picture_file import PictureFile
 from vitrail_avatars.base.words import train_tokenizer
@@ -104,9 +105,7 @@ def _read(folder: Path, networks: BaseConfig) -> StableDiffusionPipeline:
     """UsageError for what is no pipeline, or one of other networks."""
     from diffusers import StableDiffusionPipeline
 
-    if not (folder / "model_index.json").is_file():
-        raise UsageError(f"{folder} holds no model_index.json; wanted is a folder in diffusers' layout.")
-    found = StableDiffusionPipeline.from_pretrained(folder)
+    found = StableDiffusionPipeline.from_pretrained(checked(folder))
     words = found.text_encoder.config
     there = replace(
         networks,

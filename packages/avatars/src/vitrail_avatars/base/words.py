@@ -14,7 +14,7 @@ from vitrail_avatars.scenes import Scene, caption, description
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-LONGEST = 48
+LONGEST = 56
 """Tokens, with those for begin and end."""
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
