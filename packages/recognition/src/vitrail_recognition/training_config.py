@@ -71,6 +71,9 @@ class FaceDataConfig:
     data: aligned crops 112 x 112: a folder with one folder for each identity, a .rec (or its folder), or .tar shards.
     classes: how many identities there are, for a .rec or tars that do not say it; 0 asks the files.
     flip: how often a training image is mirrored.
+    augment: how often each of three things is done to it: much of it cut away, pixels lost, light and colours changed;
+        see `vitrail_recognition.augment`. For pictures that are better than those that are to be recognised; AdaFace
+        takes 0.2.
     verify: verification sets for the evaluations: .bin pairs, IJB folders, or identities, of which pairs are drawn.
     pairs: of identities, how many pairs of each kind to draw, where there are as many.
     epochs: length of the run in passes over the training data; 0 takes --fit.steps as it is. Otherwise the steps,
@@ -82,6 +85,7 @@ class FaceDataConfig:
     data: str = ""
     classes: int = 0
     flip: float = 0.5
+    augment: float = 0.0
     verify: tuple[str, ...] = ()
     pairs: int = 3000
     epochs: int = 0
@@ -100,8 +104,9 @@ class FaceDataConfig:
         }.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} is {getattr(self, name)}; wanted is at least {least}.")
-        if not 0 <= self.flip <= 1:
-            raise UsageError(f"flip is {self.flip}; wanted is a probability from 0 to 1.")
+        for name in ("flip", "augment"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; wanted is a probability from 0 to 1.")
         if self.epochs and self.warmup_epochs > self.epochs:
             raise UsageError(
                 f"warmup_epochs is {self.warmup_epochs} and the whole run {self.epochs} epochs; shorten the warm-up."

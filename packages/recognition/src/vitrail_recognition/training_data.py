@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitrail.errors import InputError, UsageError
+from vitrail_recognition.augment import augment
 from vitrail_recognition.decode import Pixels
 from vitrail_recognition.readers.bins import PairBin
 from vitrail_recognition.readers.faces import Faces
@@ -23,13 +24,14 @@ LOOK_AT = 20
 class TrainingFaces:
     """Samples {"image": (3, 112, 112) float32 in -1 to 1, "label": int} for `vitrail_training.fit`.
 
-    faces: aligned crops. flip: how often one is mirrored; the loop's generator decides, so that a resumed run sees
-    the same. A crop that cannot be decoded, or has another size, raises InputError: the loop leaves it out with a
-    count, or stops with `strict`. Nothing is resized, since a crop of another size is aligned otherwise too.
+    faces: aligned crops. flip: how often one is mirrored. augment: how often each of the changes of `augment` is made.
+    The loop's generator decides, so that a resumed run sees the same. A crop that cannot be decoded, or has another
+    size, raises InputError: the loop leaves it out with a count, or stops with `strict`. Nothing is resized, since a
+    crop of another size is aligned otherwise too.
     """
 
-    def __init__(self, faces: Faces, *, flip: float = 0.5) -> None:
-        self.faces, self.flip = faces, flip
+    def __init__(self, faces: Faces, *, flip: float = 0.5, augment: float = 0.0) -> None:
+        self.faces, self.flip, self.augment = faces, flip, augment
 
     @property
     def classes(self) -> int:
@@ -43,6 +45,8 @@ class TrainingFaces:
         _check_size(image, f"Training image {index}")
         if rng.random() < self.flip:
             image = image[:, ::-1]
+        if self.augment:
+            image = augment(image, self.augment, rng)
         return {"image": normalise(image), "label": label}
 
 
@@ -73,7 +77,7 @@ def open_training_faces(config: FaceDataConfig) -> TrainingFaces:
     if faces.classes < 2:
         raise UsageError(f"{config.data} holds one identity; wanted are at least two, to tell them apart.")
     _look_at_the_first(faces, config.data)
-    return TrainingFaces(faces, flip=config.flip)
+    return TrainingFaces(faces, flip=config.flip, augment=config.augment)
 
 
 def _look_at_the_first(faces: Faces, where: str) -> None:

@@ -66,6 +66,7 @@ def test_configs_are_plain_data():
         (lambda: MarginConfig(sample_rate=0.0), "sample_rate is 0.0"),
         (lambda: MarginConfig(threshold=1.5), "threshold is 1.5"),
         (lambda: FaceDataConfig(flip=1.5), "flip is 1.5; wanted is a probability"),
+        (lambda: FaceDataConfig(augment=-0.1), "augment is -0.1; wanted is a probability"),
         (lambda: FaceDataConfig(pairs=0), "pairs is 0"),
         (lambda: FaceDataConfig(epochs=-1), "epochs is -1"),
         (lambda: FaceDataConfig(eval_epochs=0), "eval_epochs is 0"),
