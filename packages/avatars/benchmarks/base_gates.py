@@ -6,11 +6,11 @@
 
 - The autoencoder brings pictures of other people back: PSNR, goal 28 dB.
 - Pictures show what the prompt says: a network trained on judge.npz (its first people; the last 100 test it)
-  reads where the head is turned (3 answers), the glasses (4) and the colour of the wall (11) off pictures whose prompts
-  ask for each answer equally often. Goal: 80 % of each. These three are the ones that it reads off rendered pictures
-  well. Beside it, without a goal: the shirt (11), of which little is seen, and the emotion (8); how often the judge is
-  right about rendered pictures and about what the autoencoder makes of them; and how often it is right about samples
-  whose prompts are exchanged, which is chance as measured.
+  reads where the head is turned (3 answers), the glasses (4), the colours of wall and shirt (11) off pictures whose
+  prompts ask for each answer equally often. Goal: 80 % of three of them. Beside it, without a goal: the emotion (8),
+  which it cannot read; how often the judge is right about rendered pictures (shirts are in their corners) and about
+  what the autoencoder makes of them; and how often it is right about samples whose prompts are exchanged, which is
+  chance as measured.
 - MTCNN finds a face in the samples, enlarged to 256 pixels: goal 80 %.
 - Frechet distance of the judge's own features between samples and rendered pictures, and between two sets of those.
 

@@ -216,6 +216,7 @@ def test_what_is_trained_is_loaded_by_diffusers_unchanged(file, tmp_path):
         for name, value in weights[0].items()
     )
     assert not (tmp_path / "b" / "autoencoder").exists()
+    assert not any(str(tmp_path) in path.read_text() for path in further.rglob("*.json")), "no path is in it"
     with pytest.raises(UsageError, match="holds other networks"):
         train_base(file, replace(config, networks=replace(TINY, text=16)), out=tmp_path / "c", begin=folder)
     with pytest.raises(UsageError, match=r"no model_index\.json"):

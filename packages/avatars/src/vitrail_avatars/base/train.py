@@ -78,10 +78,11 @@ def train_base(
     if before is None:
         autoencoder = _autoencoder(pictures, held, config, out / "autoencoder")
         tokenizer = on_main(lambda: train_tokenizer(pictures.captions))
-    else:
-        autoencoder, tokenizer = before.vae, before.tokenizer
+    else:  # networks made anew, for those that were read know the folder, and would write its path
+        autoencoder, tokenizer = make_autoencoder(config.networks).eval(), before.tokenizer
+        autoencoder.load_state_dict(before.vae.state_dict())
     latents = encode(autoencoder, pictures.images)
-    scale = float(1 / latents.std()) if before is None else autoencoder.config.scaling_factor
+    scale = float(1 / latents.std()) if before is None else before.vae.config.scaling_factor
     tokens = np.array(tokenizer(pictures.captions, padding="max_length", truncation=True).input_ids)
     empty = np.array(tokenizer("", padding="max_length").input_ids)
     torch.manual_seed(config.denoiser.seed)
