@@ -88,6 +88,18 @@ def test_words_for_the_wall_and_for_sunglasses_are_followed(pipeline):
     assert (worn < 0.2).mean() > (without < 0.2).mean()
 
 
+def test_heads_turn_to_the_side_that_is_said(pipeline):
+    said = (
+        "a photo of an old man with a bald head and brown eyes, with a neutral face, turned to the {}, "
+        "wearing sunglasses, in a grey shirt, white wall, light from the front"
+    )
+    for side, (least, most) in {"left": (8, 28), "right": (36, 56)}.items():
+        drawn = draw(pipeline, [said.format(side)] * 4)
+        dark = drawn[:, 20:36].max(axis=-1) < 0.25
+        places = (dark * np.arange(64)).sum(axis=(1, 2)) / dark.sum(axis=(1, 2)).clip(1)
+        assert ((places > least) & (places < most)).all(), side
+
+
 def test_a_part_of_a_picture_is_drawn_anew(pipeline):
     fill = StableDiffusionInpaintPipeline.from_pretrained(PIPELINE)
     fill.set_progress_bar_config(disable=True)
