@@ -22,7 +22,8 @@ def augment(image: Pixels, chance: float, rng: np.random.Generator) -> Pixels:
 
     - Only a rectangle of a fifth to all of the area stays where it is; black around it.
     - Pixels are lost: made smaller, to a fifth at most, and large again.
-    - Brightness and contrast change by up to a half; colours fade, to grey at most, or grow by up to a half.
+    - Brightness and contrast change by up to a half; colours fade, to grey at most (theirs to a half), or grow by up to
+      a half.
 
     image: (H, W, 3) uint8; returned is the same, or a new one of that size.
     """
