@@ -59,8 +59,12 @@ def test_a_writer_that_removes_its_file_leaves_nothing(tmp_path):
 def test_permissions_follow_the_umask(tmp_path, umask):
     assert mode(write_text(tmp_path / "file.txt", "x")) == 0o666 & ~umask
     with atomic_folder(tmp_path / "folder") as temporary:
-        (temporary / "inside").write_text("x")
+        (temporary / "inside").mkdir()
+        (temporary / "inside" / "private").touch(0o600)
+        (temporary / "inside" / "program").touch(0o700)
     assert mode(tmp_path / "folder") == 0o777 & ~umask
+    assert mode(tmp_path / "folder" / "inside" / "private") == 0o666 & ~umask
+    assert mode(tmp_path / "folder" / "inside" / "program") == 0o100 | 0o666 & ~umask
 
 
 def test_a_folder_where_a_file_is_wanted(tmp_path):
