@@ -124,6 +124,27 @@ def test_ctrl_c_saves_and_stops_too(toy, tmp_path, capfd):
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")  # with the evaluation that was due after step 5
 
 
+@pytest.mark.parametrize("at", [4, 7])
+def test_an_evaluation_that_fails_costs_no_steps(toy, tmp_path, capfd, at):
+    class Unlucky(toy.RingTask):
+        def evaluate(self, model):
+            if self.lately == at:
+                raise OSError("the disk is gone")
+            return super().evaluate(model)
+
+        def after_step(self, step):
+            self.lately = step + 1
+
+    config = FitConfig(steps=7, batch_size=6, ema=0.8, eval_every=2, log_every=2)
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(Unlucky(), config, out=tmp_path / "failed")
+    assert find_checkpoint(tmp_path / "failed").name == f"step-00000{at}"
+    assert f"The evaluation after step {at} failed. Saved " in capfd.readouterr().err
+    fit(toy.RingTask(), config, out=tmp_path / "failed", resume="auto")
+    fit(toy.RingTask(), config, out=tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "failed")
+
+
 def test_a_second_ctrl_c_stops_at_once():
     with StopSignals() as signals:
         signal.raise_signal(signal.SIGINT)

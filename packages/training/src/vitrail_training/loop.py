@@ -71,8 +71,7 @@ def train(run: Run, signals: StopSignals) -> None:
     )
     with closing(batches):
         run.begin()
-        if run.evaluation_is_due():  # a signal came just before it
-            run.evaluate()
+        evaluate(run)  # it may be due still: a signal came just before it, or it failed
         while counts.step < config.steps:
             began = time.monotonic()
             numbers, stop = train_step(run, batches, signals)
@@ -85,10 +84,25 @@ def train(run: Run, signals: StopSignals) -> None:
                     "Resume to go on."
                 )
                 raise Interrupted(exit_code(stop), path)
-            if run.evaluation_is_due():
-                run.evaluate()
+            evaluate(run)
             if config.checkpoint_every and counts.step % config.checkpoint_every == 0:
                 run.save()
+
+
+def evaluate(run: Run) -> None:
+    """Evaluate where that is due; a failure costs no steps, since a checkpoint is written first."""
+    if not run.evaluation_is_due():
+        return
+    try:
+        run.evaluate()
+    except Exception:
+        # Where there are several processes, the others may not have failed, and would be waited for in vain.
+        if distributed.world() == 1 and run.saved_step != run.counts.step:
+            path = run.save()
+            run.say(
+                f"The evaluation after step {run.counts.step} failed. Saved {path}; resume to go on from there."
+            )
+        raise
 
 
 def train_step(

@@ -121,14 +121,15 @@ class Run:
         with self.finished_weights(), rng.undisturbed():
             found = {name: float(value) for name, value in self.task.evaluate(self.network).items()}
             metrics = distributed.gather_objects(found)[0]
-            counts.evaluated, counts.metrics = counts.step, metrics
-            self.tracker.evaluation(counts.step, metrics)
-            if not config.best_metric:
-                return
-            if config.best_metric not in metrics:
+            if config.best_metric and config.best_metric not in metrics:
                 raise UsageError(
                     f"best_metric is {config.best_metric}; evaluate() gives {', '.join(metrics)}."
                 )
+            counts.evaluated, counts.metrics = counts.step, metrics
+            self.saved_step = -1  # a checkpoint of this step does not know it yet
+            self.tracker.evaluation(counts.step, metrics)
+            if not config.best_metric:
+                return
             value, sign = metrics[config.best_metric], 1 if config.best_mode == "max" else -1
             if not math.isnan(value) and (counts.best is None or sign * value > sign * counts.best):
                 counts.best, counts.best_step = value, counts.step
