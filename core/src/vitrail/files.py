@@ -56,9 +56,8 @@ def atomic_folder(folder: Path | str) -> Iterator[Path]:
         raise _cannot_write(folder, error) from error
     try:
         yield temporary
-        for file in temporary.rglob(
-            "*"
-        ):  # some writers, safetensors' among them, leave files to their owner alone
+        # Some writers, safetensors' among them, leave files to their owner alone.
+        for file in temporary.rglob("*"):
             if file.is_file() and not file.is_symlink():
                 os.chmod(file, file.stat().st_mode | 0o666 & ~_umask())
         os.chmod(temporary, 0o777 & ~_umask())

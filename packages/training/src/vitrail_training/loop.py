@@ -90,7 +90,7 @@ def train(run: Run, signals: StopSignals) -> None:
 
 
 def evaluate(run: Run) -> None:
-    """Evaluate where that is due; a failure costs no steps, since a checkpoint is written first."""
+    """Evaluate where that is due; a failure of a single process costs no steps, since a checkpoint is written first."""
     if not run.evaluation_is_due():
         return
     try:
