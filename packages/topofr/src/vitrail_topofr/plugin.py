@@ -27,7 +27,7 @@ R50 = ComponentSpec(
     exporter="vitrail_topofr.export:export",
     benchmarks="vitrail_recognition.bench:bench",
     licence="Apache-2.0",
-    paper="NeurIPS 2024",
+    paper="https://arxiv.org/abs/2410.10587",
 )
 
 R100 = replace(
