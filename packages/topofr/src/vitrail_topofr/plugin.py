@@ -60,7 +60,7 @@ TINY = replace(
     embedded="vitrail_topofr:weights/tiny",
     weights=None,
     weights_licence="Apache-2.0",
-    weights_caveat="these are demo weights, trained on made-up heads and not for real faces",
+    weights_caveat="these are demo weights, trained on rendered people and not for real faces",
     converter="",
 )
 
